@@ -1,4 +1,4 @@
-"""The contract: a language model is a machine that reads tokens and, after each, foretells the next.
+"""The contract: a language model reads tokens and, after each, foretells the next.
 
 Shapes, everywhere in foretell: B rows, T tokens, K kept positions, V vocabulary.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ Tokens = NDArray[np.int32]
 Lengths = NDArray[np.int32]
 """(B,) real tokens in a row; rows are padded on the right, with any token."""
 LogProbs = NDArray[np.float32]
-"""(B, K, V) natural logarithms; each distribution sums to one."""
+"""(B, K, V) natural logarithms; each distribution sums to one. -inf where a token cannot come."""
 
 
 class State(Protocol):
@@ -39,8 +39,10 @@ class State(Protocol):
     Bad:  change its arrays; another state may share them.
     """
 
-    lengths: Lengths
-    """(B,) tokens read, the boundary of `begin` included."""
+    @property
+    def lengths(self) -> Lengths:
+        """(B,) tokens read, the boundary of `begin` included."""
+        ...
 
     def select(self, rows: Sequence[int] | NDArray[np.integer]) -> Self:
         """Repeat, reorder or drop rows."""
@@ -60,10 +62,14 @@ class Step(NamedTuple):
 class Scorer(Protocol):
     """Something that gives each token a probability, whether or not it can foretell."""
 
-    tokenizer: Tokenizer
+    @property
+    def tokenizer(self) -> Tokenizer: ...
 
     def score(self, tokens: Tokens, *, lengths: Lengths | None = None) -> NDArray[np.float32]:
-        """ln P(token | those before it in its row, the boundary first), (B, T); 0 on pads."""
+        """ln P(token | those before it in its row, the boundary first), (B, T); 0 on pads.
+
+        Raises ContextExceeded if a row is longer than the model's context.
+        """
         ...
 
 
@@ -71,9 +77,18 @@ class Scorer(Protocol):
 class LanguageModel(Protocol):
     """A Scorer that can stop anywhere, say what comes next, and go on from there."""
 
-    tokenizer: Tokenizer
-    context: int | None
-    """Most tokens that a state may hold, the boundary included; None: no limit."""
+    @property
+    def family(self) -> str:
+        """Line in `models.FAMILIES` by which `load` finds back; nothing else depends on it."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def context(self) -> int | None:
+        """Most tokens that a state may hold, the boundary included; None: no limit."""
+        ...
 
     def begin(self, rows: int = 1, *, mid_text: bool = False) -> Step:
         """The state before any text. It has read the boundary, so K = 1.
@@ -84,9 +99,9 @@ class LanguageModel(Protocol):
         ...
 
     def advance(
-        self, state: State, tokens: Tokens, *, lengths: Lengths | None = None, keep: int = 1
+        self, state: Any, tokens: Tokens, *, lengths: Lengths | None = None, keep: int = 1
     ) -> Step:
-        """Read on. tokens (B, T), lengths (B,) at most T, keep at most min(lengths).
+        """Read on from a state of this model. tokens (B, T), lengths (B,) at most T, keep at most min(lengths).
 
         keep is how many trailing distributions come back: 1 to decode, 0 to prefill, n to verify
         n drafts, T to audit. Reading the boundary ends a text and begins the next one.
@@ -107,7 +122,7 @@ class Truncatable(Protocol):
     """A state that can cheaply forget its last tokens, as a cache can."""
 
     def truncate(self, lengths: Lengths) -> Self:
-        """Back to lengths (B,), each at most the row's own and at least 1."""
+        """Back to lengths (B,), each from 1 (0 for a state begun in mid text) to the row's own."""
         ...
 
 
@@ -161,4 +176,25 @@ def score_by_reading(
                 before, piece[..., None], axis=2
             )[..., 0]
             last = step.logprobs[:, -1]
+    return out
+
+
+def score_documents(
+    model: LanguageModel, documents: Sequence[NDArray[np.int32]]
+) -> list[NDArray[np.float32]]:
+    """ln P of each token (T,) of each document, by the model's own way if it has one."""
+    if isinstance(model, DocumentScorer):
+        return model.score_documents(documents)
+    return [model.score(document[None])[0] for document in documents]
+
+
+def score_by_documents(
+    model: DocumentScorer, tokens: Tokens, *, lengths: Lengths | None = None
+) -> NDArray[np.float32]:
+    """`score` written on `score_documents`: tokens (B, T) to ln P (B, T), 0 on pads."""
+    lengths = full_lengths(tokens, lengths)
+    out = np.zeros(tokens.shape, np.float32)
+    rows = [row[:length] for row, length in zip(tokens, lengths, strict=True)]
+    for row, scores in enumerate(model.score_documents(rows)):
+        out[row, : lengths[row]] = scores
     return out

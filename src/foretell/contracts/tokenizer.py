@@ -29,15 +29,28 @@ class Encoding(NamedTuple):
 class Tokenizer(Protocol):
     """Encodes text without knowing any model. Law 11 holds it to its word."""
 
-    name: str
-    """Kind and size as a reader would say it: `bytes`, `characters`, `BPE 2k`."""
-    vocabulary_size: int
-    """Number of tokens V, the boundary included; tokens are 0 ... V-1."""
-    boundary: int
-    unknown: int | None
-    """The token for text outside the vocabulary; None means that every text can be spelled."""
-    fingerprint: str
-    """Hash of all that decides `encode`; equal fingerprints give equal tokens."""
+    @property
+    def name(self) -> str:
+        """Kind and size as a reader would say it: `bytes`, `characters`, `BPE 2k`."""
+        ...
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of tokens V, the boundary included; tokens are 0 ... V-1."""
+        ...
+
+    @property
+    def boundary(self) -> int: ...
+
+    @property
+    def unknown(self) -> int | None:
+        """The token for text outside the vocabulary; None means that every text can be spelled."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides `encode`; equal fingerprints give equal tokens."""
+        ...
 
     @property
     def lossless(self) -> bool:
@@ -49,7 +62,8 @@ class Tokenizer(Protocol):
     def encode_many(self, texts: list[str]) -> list[Encoding]: ...
 
     def decode(self, tokens: NDArray[np.int32]) -> str:
-        """Text of tokens (T,). Boundaries vanish; bytes that are no UTF-8 become U+FFFD."""
+        """Text of tokens (T,). Boundaries vanish; bytes that are no UTF-8, and unknowns,
+        become U+FFFD."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,400 @@
+"""Files and folders to documents, one at a time.
+
+    notes.txt, any text file      the file is one document       named `notes.txt`
+    .jsonl .ndjson .json          a record is a document         named `poems.json:17`
+    .csv .tsv .parquet            a row is a document            named `mail.csv:17`
+    any of them with .gz or .zst  as without
+    a folder                      all that is in it, sorted by path
+
+The number is the line, or for .json and .parquet the how-manieth record.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from foretell.contracts.corpus import Document
+from foretell.contracts.errors import MissingExtra, TextError
+
+GIVE = "Give a .txt, .md, .jsonl, .csv, .parquet file or a folder of them."
+
+_CHUNK = 1 << 16
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+# Formats whose beginning may hold no NUL; any other binary file is known by its NULs.
+_MAGIC = (b"%PDF", b"PK\x03\x04", b"\xff\xd8\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1")
+
+
+@dataclass
+class ReadReport:
+    """What reading passed over; filled while the documents are taken, complete after the last."""
+
+    skipped: list[str] = field(default_factory=list)
+    """In a folder: hidden entries (a hidden folder counts once), binary and empty files."""
+
+
+class NothingToRead(TextError):
+    """A file that is empty or no text: an error if the user named it, skipped inside a folder."""
+
+
+_Progress = Callable[[int, int], None]
+_Values = Iterator[tuple[int, object]]
+"""Number of a record or row, and what it has for text."""
+
+
+def read_documents(
+    path: Path,
+    *,
+    field: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    report: ReadReport | None = None,
+) -> Iterator[Document]:
+    """Documents of a file or folder, in order, holding no more than one of them (for .txt: file).
+
+    field: which field of a record, or column of a table, is the text; a list of strings is joined
+    by newlines, null is an empty text. None: `text`, or the only column of a table. Tables need a
+    line of column names. In a folder that mixes records and plain text, field is for the records.
+    progress: called with bytes read and bytes in all, as they lie on disk.
+
+    Text is UTF-8, or says by its first bytes that it is UTF-16; another encoding is refused, not
+    guessed. Folders behind symbolic links are not entered. Does not clean: see cleaning.py.
+
+    Good: read_documents(Path("poems.json"), field="paragraphs")
+    Bad:  read_documents(Path("notes.txt"), field="text")
+
+    Raises TextError here if there is no such file, else as the documents are taken; MissingExtra
+    for .parquet without pyarrow.
+    """
+    report = ReadReport() if report is None else report
+    if path.is_dir():
+        files = _walk(path, report)
+    elif path.is_file():
+        files = [path]
+    else:
+        problem = "is neither a file nor a folder" if path.exists() else "does not exist"
+        raise TextError(f"{path} {problem}. {GIVE}")
+    if field is not None and files and all(_suffix(file) not in _RECORDS for file in files):
+        raise TextError(
+            f"{path} is plain text and has no field {field!r}; leave the field out, or give "
+            ".jsonl, .json, .csv, .tsv or .parquet"
+        )
+    return _read(path, files, field, progress or (lambda done, total: None), report)
+
+
+def _read(
+    root: Path, files: list[Path], field: str | None, progress: _Progress, report: ReadReport
+) -> Iterator[Document]:
+    sizes = [file.stat().st_size for file in files]
+    done, total, documents = 0, sum(sizes), 0
+    for file, size in zip(files, sizes, strict=True):
+        before = documents
+        name = file.relative_to(root).as_posix() if root.is_dir() else file.name
+        try:
+            with _open(file) as raw:
+                for document in _read_file(raw, file, name, field):
+                    documents += 1
+                    yield document
+                    progress(done + min(raw.tell(), size), total)
+        except NothingToRead:
+            if not root.is_dir():
+                raise
+        if documents == before:
+            report.skipped.append(name)
+        done += size
+    progress(total, total)
+    if documents == 0:
+        skipped = f" ({len(report.skipped)} files skipped)" if root.is_dir() else ""
+        raise TextError(f"{root} holds no text{skipped}. {GIVE}")
+
+
+def _walk(root: Path, report: ReadReport) -> list[Path]:
+    files = []
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        for name in sorted(folders + names):
+            path = Path(folder, name)
+            if name.startswith(".") or (name in names and not path.is_file()):
+                report.skipped.append(path.relative_to(root).as_posix())
+            elif name in names:
+                files.append(path)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    return sorted(files, key=lambda file: file.relative_to(root).parts)
+
+
+def _suffix(path: Path) -> str:
+    """Ending that says what is inside, compression taken off."""
+    compressed = path.suffix.lower() in _DECOMPRESSORS
+    return (path.with_suffix("") if compressed else path).suffix.lower()
+
+
+def _read_file(raw: BinaryIO, path: Path, name: str, field: str | None) -> Iterator[Document]:
+    reader = _RECORDS.get(_suffix(path))
+    if reader is None:
+        yield Document("".join(_decoded(raw, path)), name)
+        return
+    for number, value in reader(raw, path, field):
+        if isinstance(value, list) and all(isinstance(line, str) for line in value):
+            value = "\n".join(value)
+        if not isinstance(value, str | None):
+            raise TextError(f"{path}:{number}: the field is no text. Name another with --field")
+        yield Document(value or "", f"{name}:{number}")
+
+
+def _choose(fields: list[str], field: str | None, path: Path, number: int, only: bool) -> str:
+    """The field that is the text. only: one that stands alone is, whatever its name."""
+    wanted = field or (fields[0] if only and len(fields) == 1 else "text")
+    if wanted not in fields:
+        raise TextError(
+            f"{path}:{number} has no field {wanted!r}; its fields are "
+            f"{', '.join(fields[:20]) or 'none'}. Name the one that is the text with --field"
+        )
+    return wanted
+
+
+def _refuse(problem: OSError, path: Path | None = None) -> NoReturn:
+    what, why = path or problem.filename, (problem.strerror or str(problem)).lower()
+    raise TextError(f"cannot read {what}: {why}. Make it readable, or give another") from None
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as problem:
+        _refuse(problem)
+
+
+def _plain(raw: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    while chunk := raw.read(_CHUNK):
+        yield chunk
+
+
+def _gunzip(raw: BinaryIO) -> Iterator[bytes]:
+    return _plain(gzip.GzipFile(fileobj=raw))
+
+
+def _unzstd(raw: BinaryIO) -> Iterator[bytes]:
+    # Not stream_reader: it takes a file that breaks off for one that ends.
+    import zstandard
+
+    frame = None
+    try:
+        for chunk in _plain(raw):
+            while chunk:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                yield frame.decompress(chunk)
+                chunk = frame.unused_data if frame.eof else b""
+                frame = None if frame.eof else frame
+    except zstandard.ZstdError as problem:
+        raise EOFError from problem
+    if frame is not None:
+        raise EOFError
+
+
+_DECOMPRESSORS = {".gz": _gunzip, ".zst": _unzstd}
+
+
+def _chunks(raw: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Bytes of the file, decompressed."""
+    decompress = _DECOMPRESSORS.get(path.suffix.lower(), _plain)
+    try:
+        yield from decompress(raw)
+    except (EOFError, zlib.error) as problem:
+        raise _damaged(path) from problem
+    except OSError as problem:
+        if problem.errno is None:
+            raise _damaged(path) from problem
+        _refuse(problem, path)
+
+
+def _damaged(path: Path) -> TextError:
+    return TextError(f"{path} is damaged or incomplete. Download or compress it again")
+
+
+def _decoded(raw: BinaryIO, path: Path) -> Iterator[str]:
+    """Characters of the file, in pieces. Raises NothingToRead before the first of them."""
+    chunks, head = _chunks(raw, path), b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _CHUNK:
+            break
+    if not head:
+        raise NothingToRead(f"{path} is empty. {GIVE}")
+    marks = [(mark, name) for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)]
+    mark, encoding = marks[0] if marks else (b"", "utf-8")
+    if head.startswith(_MAGIC) or (encoding == "utf-8" and b"\0" in head):
+        raise NothingToRead(f"{path} is not text (first bytes {head[:4].hex(' ')}). {GIVE}")
+    decoder, read = codecs.getincrementaldecoder(encoding)(), len(mark)
+    try:
+        for chunk in chain([head[len(mark) :]], chunks):
+            pending = len(decoder.getstate()[0])
+            yield decoder.decode(chunk)
+            read += len(chunk)
+        pending = len(decoder.getstate()[0])
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as problem:
+        at = read - pending + problem.start
+        shown = problem.object[problem.start : problem.start + 4].hex(" ")
+        raise TextError(
+            f"{path} is not {encoding.upper()} (byte {at}: {shown}). "
+            f"{_advice(path, encoding, problem.object)}"
+        ) from None
+
+
+def _advice(path: Path, encoding: str, data: bytes) -> str:
+    """How to convert; a guess of the encoding is good for a message, never for reading."""
+    high = len(data) - len(data.decode("ascii", "ignore"))
+    if encoding != "utf-8" or high > 8 * data.decode("utf-8", "replace").count("\ufffd"):
+        drop = f"iconv -c -f {encoding} -t utf-8 {path} > repaired.txt"
+        return f"Most of it is, so it is damaged: repair it, or drop such bytes with {drop}"
+    likely, hits = "windows-1252", 0 if high > 0.3 * len(data) else 1
+    for name in ("gb18030", "big5"):
+        text = data.decode(name, "replace")
+        common = 1 + sum(text.count(character) for character in "，。、的一是不了人我在有")
+        # The data may end inside a character, hence 1.
+        if text.count("\ufffd") <= 1 and common > hits:
+            likely, hits = name, common
+    return f"Perhaps {likely.upper()}: iconv -f {likely} -t utf-8 {path} > converted.txt"
+
+
+def _lines(pieces: Iterator[str]) -> Iterator[str]:
+    """Lines with their ends. Only at newlines: str.splitlines also cuts at U+2028."""
+    pending: list[str] = []
+    for piece in pieces:
+        *whole, rest = piece.split("\n")
+        for line in whole:
+            yield "".join((*pending, line, "\n"))
+            pending = []
+        pending.append(rest)
+    if any(pending):
+        yield "".join(pending)
+
+
+def _value(content: object, path: Path, number: int, field: str | None) -> object:
+    if isinstance(content, dict):
+        return content[_choose(list(content), field, path, number, only=False)]
+    if isinstance(content, str) and field is None:
+        return content
+    raise TextError(f"{path}:{number} is not a record with fields. Give an object for each text")
+
+
+def _json_lines(raw: BinaryIO, path: Path, field: str | None) -> _Values:
+    for number, line in enumerate(_lines(_decoded(raw, path)), 1):
+        if not line.isspace():
+            try:
+                content = json.loads(line)
+            except (ValueError, RecursionError) as problem:
+                raise _broken_json(path, number, problem) from None
+            yield number, _value(content, path, number, field)
+
+
+def _json_values(raw: BinaryIO, path: Path, field: str | None) -> _Values:
+    """Elements of an array, or values that follow one another, parsed as they are read."""
+    decoder, pieces = json.JSONDecoder(), _decoded(raw, path)
+    text, at, newlines, number, inside = "", 0, 0, 0, False
+    while True:
+        while text[at : at + 1] in (" ", "\t", "\n", "\r", ","):
+            at += 1
+        if text[at : at + 1] == ("]" if inside else "["):
+            inside, at = not inside, at + 1
+            continue
+        try:
+            content, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as problem:
+            # Perhaps only cut off. Read as much again, so that a long record is not parsed often.
+            more: list[str] = []
+            while sum(len(piece) for piece in more) <= len(text) - at:
+                if (piece := next(pieces, None)) is None:
+                    break
+                more.append(piece)
+            if not more and at == len(text) and not inside:
+                return
+            if not more:
+                line = newlines + getattr(problem, "lineno", 1)
+                raise _broken_json(path, line, problem) from None
+            newlines += text.count("\n", 0, at)
+            text, at = text[at:] + "".join(more), 0
+        else:
+            number += 1
+            yield number, _value(content, path, number, field)
+
+
+def _broken_json(path: Path, line: int, problem: Exception) -> TextError:
+    why = getattr(problem, "msg", "not readable")
+    return TextError(f"{path}:{line} is not valid JSON ({why}). Repair or remove that line")
+
+
+def _table(separator: str, raw: BinaryIO, path: Path, field: str | None) -> _Values:
+    # The limit is the process's, and so small that an article is an error.
+    csv.field_size_limit(2**31 - 1)
+    # .tsv has no quoting (IANA); a lone quotation mark would swallow the rows after it.
+    rows = csv.reader(
+        _lines(_decoded(raw, path)),
+        delimiter=separator,
+        quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
+    header: list[str] = []
+    try:
+        for row in rows:
+            if not header:
+                header = row
+                wanted = header.index(_choose(header, field, path, 1, only=True))
+            elif len(row) == len(header):
+                yield rows.line_num, row[wanted]
+            elif row:
+                raise TextError(
+                    f"{path}:{rows.line_num} has {len(row)} columns, the first line {len(header)}."
+                    " Quote texts that hold the separator, or give .jsonl"
+                )
+    except csv.Error as problem:
+        raise TextError(
+            f"{path}:{rows.line_num} is not a valid table ({problem}). Repair it, or give .jsonl"
+        ) from None
+
+
+def _parquet(raw: BinaryIO, path: Path, field: str | None) -> _Values:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        advice = 'Install it: pip install "foretell[parquet]"'
+        raise MissingExtra(f"{path} needs pyarrow. {advice}") from None
+    import tempfile
+
+    with tempfile.TemporaryFile() as unpacked:
+        if path.suffix.lower() in _DECOMPRESSORS:
+            unpacked.writelines(_chunks(raw, path))
+        number = 0
+        try:
+            table = parquet.ParquetFile(unpacked if unpacked.tell() else str(path))
+            wanted = _choose(table.schema_arrow.names, field, path, 1, only=True)
+            for batch in table.iter_batches(batch_size=256, columns=[wanted]):
+                for value in batch.column(0).to_pylist():
+                    number += 1
+                    yield number, value
+                # raw is not what the table reads from; it is moved for the progress.
+                raw.seek(path.stat().st_size * number // table.metadata.num_rows)
+        except ArrowException:
+            raise _damaged(path) from None
+
+
+_RECORDS: dict[str, Callable[[BinaryIO, Path, str | None], _Values]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json_values,
+    ".csv": partial(_table, ","),
+    ".tsv": partial(_table, "\t"),
+    ".parquet": _parquet,
+}

@@ -1,0 +1,153 @@
+"""Folders and files that are written whole or not at all, and that know when they were altered.
+
+model/            never half there: written beside as .model.<random>, synced, renamed
+  manifest.json   names every other file with its size and SHA-256, and is hashed itself
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from foretell.contracts.errors import DamagedModel, OutputExists
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """An empty folder to write into, which becomes `path` if the block ends well.
+
+    If it does not, nothing is left behind and whatever stood at `path` still stands. Raises
+    OutputExists at once if something stands there and `replace` is not given.
+    """
+    refuse_existing(path, replace=replace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield draft
+        for file in draft.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        _sync(draft)
+        draft.chmod(0o755)
+        if path.exists():
+            # A rename cannot replace a full folder: move the old one aside first.
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            os.rename(path, old / "was")
+            os.rename(draft, path)
+            shutil.rmtree(old)
+        else:
+            os.rename(draft, path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def refuse_existing(path: Path, *, replace: bool = False) -> None:
+    """Raise OutputExists if something stands at `path`."""
+    if path.exists() and not replace:
+        raise OutputExists(f"{path} exists already; name another output, or remove it first")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all, in the place of an older one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process. Raises OutputExists if another one holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputExists(
+                f"{folder} is in use by another foretell; wait for it, or give another --out"
+            ) from None
+        yield
+
+
+def seal(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the manifest of a finished folder: `facts`, and the hash of every file."""
+    files = {
+        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": _hash(file)}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST
+    }
+    content = {**facts, "files": files}
+    content["sha256"] = _hash_content(content)
+    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def check_seal(folder: Path) -> dict[str, Any]:
+    """The facts of a sealed folder. Raises DamagedModel, naming the file, if anything differs."""
+    if not folder.exists():
+        raise DamagedModel(f"there is no folder {folder}; give one that foretell has written")
+    manifest = folder / MANIFEST
+    if not folder.is_dir() or not manifest.exists():
+        raise DamagedModel(
+            f"{folder} is no foretell model: it has no {MANIFEST}; give the folder that "
+            "`foretell train` wrote"
+        )
+    try:
+        content = json.loads(manifest.read_text("utf-8"))
+        claimed = content.pop("sha256")
+        files = dict(content["files"])
+        intact = claimed == _hash_content(content)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
+        raise DamagedModel(f"{manifest} is damaged; restore the folder, or train again")
+    for name, expected in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise DamagedModel(f"{file} is missing; restore the folder, or train again")
+        if file.stat().st_size != expected["bytes"] or _hash(file) != expected["sha256"]:
+            raise DamagedModel(f"{file} is damaged; restore the folder, or train again")
+    return {name: value for name, value in content.items() if name != "files"}
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _hash(file: Path) -> str:
+    digest = sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _hash_content(content: dict[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,80 @@
+"""Our numbers against KenLM's own, token by token. Needs the golden files; see their README."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.kenlm_golden import RECIPES, compare_with_golden
+
+ROOT = Path(__file__).parents[3]
+FOLDER = Path(os.environ.get("FORETELL_GOLDEN") or ROOT.parent / "shared" / "golden" / "kenlm")
+
+pytestmark = pytest.mark.skipif(
+    not (FOLDER / "heldout.txt").exists(),
+    reason=f"no golden n-gram models in {FOLDER}; set FORETELL_GOLDEN to their folder",
+)
+
+PERPLEXITIES = {
+    "o3": (145.78088889804954, 103.15155213647789),
+    "o5": (144.80375077018059, 102.44551510088658),
+    "o5_prune001": (146.42834619456448, 103.82521597149301),
+}
+LOWER = [
+    (0.638345, 0.964149, 1.35872),
+    (0.786306, 1.13527, 1.42871),
+    (0.891211, 1.18714, 1.40279),
+    (0.953732, 1.39077, 1.39026),
+]
+DISCOUNTS = {
+    "o3": [*LOWER[:2], (0.8702, 1.18222, 1.44343)],
+    "o5": [*LOWER, (0.977151, 1.5295, 1.4049)],
+    "o5_prune001": [*LOWER, (0.977151, 1.5295, 1.4049)],
+}
+
+
+@cache
+def golden() -> dict[str, dict[str, Any]]:
+    return compare_with_golden(FOLDER)
+
+
+@pytest.mark.parametrize("name", PERPLEXITIES)
+def test_every_held_out_token_equals_kenlm(name: str) -> None:
+    query = golden()[name]["kenlm"]["query"]
+    assert query["tokens"] == 27870
+    assert query["same_tokens"]
+    assert query["largest_difference_log10"] <= 1e-4
+    assert query["different_orders"] == 0
+    np.testing.assert_allclose(query["perplexity"], PERPLEXITIES[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", DISCOUNTS)
+def test_discounts_equal_kenlm(name: str) -> None:
+    np.testing.assert_allclose(golden()[name]["kenlm"]["discounts"], DISCOUNTS[name], atol=1e-5)
+    assert golden()[name]["kenlm"]["notices"] == ()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_ngram_and_backoff_equals_kenlm(name: str) -> None:
+    model = golden()[name]
+    # KenLM counts `<s>` and `</s>`, which are one token here.
+    assert model["kenlm"]["counts"] == [model["kenlm_counts"][0] - 1, *model["kenlm_counts"][1:]]
+    arpa = model["kenlm"]["arpa"]
+    assert arpa["missing"] == 0
+    assert arpa["largest_difference_log10"] <= 1e-4
+    assert arpa["largest_difference_of_backoffs_log10"] <= 1e-4
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_kenlms_slip_does_not_show_on_these_texts(name: str) -> None:
+    # Their newest word is seen once: raw and adjusted count are equal. `test_smoothing` has texts
+    # where it shows.
+    assert golden()[name]["exact"]["discounts"] == golden()[name]["kenlm"]["discounts"]
+
+
+def test_characters_fall_back_at_the_order_that_kenlm_refuses() -> None:
+    (notice,) = golden()["chars_fallback"]["kenlm"]["notices"]
+    assert notice.startswith("order 1:")
