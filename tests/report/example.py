@@ -1,9 +1,9 @@
-"""A made-up comparison, as a good run on bilingual notes would give it. Nothing here is measured."""
+"""A made-up comparison, as a good run on bilingual notes would give it. Nothing is measured."""
 
 from __future__ import annotations
 
 import random
-from math import exp, log2
+from math import exp
 
 from foretell.evaluation.results import (
     Comparison,
@@ -47,7 +47,7 @@ SAMPLES = (
     " was quiet until the second week, when the ferries came back and nobody\nhad kept the list of "
     "<script>alert(1)</script> names.",
     "，他们在港口等了很久，最后还是回去了。第二天早上雪停了。",
-    "def thaw(day):\n    return day & 5 > 3  # \"Friday\" isn't a number",
+    'def thaw(day):\n    return day & 5 > 3  # "Friday" isn\'t a number',
 )
 
 
@@ -141,7 +141,7 @@ def build_rung(row: tuple[str, str, str, int | None, float, float, float, float]
         curve=build_curve(family, bits, seconds),
         signature=f"bits_per_byte|text:9f2c61d0aa14e3b7|tok:{len(tokenizer)}c41e|"
         f"window:512/256|end:no|v:0.1.0|{family}",
-        folder=f"runs/my-notes/{family}",
+        folder=f"runs/my-notes/{name}".replace(", ", "-").replace(" ", "-").lower(),
         settings={"order": 5, "discounts": [0.61, 1.02, 1.38]}
         if "gram" in name
         else {"width": 128, "layers": 2, "learning rate": 0.003, "dropout": 0.1},
@@ -208,7 +208,3 @@ def build_comparison() -> Comparison:
         versions={"foretell": "0.1.0", "python": "3.11.2", "numpy": "2.1.3", "torch": "2.6.0"},
         seconds=712.0,
     )
-
-
-def bits_of(tokens: tuple[TokenSurprisal, ...]) -> float:
-    return -sum(log2(token.probability) for token in tokens)

@@ -6,7 +6,7 @@
     any of them with .gz or .zst  as without
     a folder                      all that is in it, sorted by path
 
-The number is the line, or for .json and .parquet the how-manieth record.
+The number is the line; for .json and .parquet it counts records.
 """
 
 from __future__ import annotations

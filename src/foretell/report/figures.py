@@ -1,37 +1,40 @@
-"""The two figures of the page, as SVG that takes its colours and its font from the page.
-
-matplotlib draws with stand-in colours and stand-in labels; both are replaced in the SVG text:
-
-    #fe0007         ->  var(--c7)           a rung's colour, light and dark
-    #fd0000         ->  currentColor        text and axes
-    ~12~            ->  GPT 1.3M, BPE 2k    so that no font here must know any script
+"""The two figures of the page: how the rungs learned, and what their quality costs.
 
 The wide form carries names at the lines; the narrow one numbers, for a list beneath it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from html import escape
+from itertools import pairwise
+from math import log10
 from typing import TYPE_CHECKING, Any
 
 from foretell.evaluation.results import Comparison, RungResult
+from foretell.report.canvas import (
+    INCH,
+    INK,
+    SMALL,
+    Labels,
+    colour,
+    draw_path,
+    log_ticks,
+    new_axes,
+    new_figure,
+    set_ticks,
+    spread,
+    text_width,
+    to_svg,
+    write_at,
+)
 from foretell.report.words import words, write_bits, write_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED = "#fd0000", "#fd0001"
-COLOURS = 8
-"""Of the palette, `--c0` to `--c7`; after them it starts again, with another marker."""
 MARKERS = {"unigram": "s", "kneser-ney": "s", "mixture": "D", "gpt": "o"}
 """By family; recurrent networks take the triangle."""
-INCH = 72.0
-"""SVG units to matplotlib's inch, so that all sizes here are page pixels."""
-TEXT, SMALL = 13.0, 12.0
 LINE = 17.0
 """Distance that two labels above one another need."""
 TIMES = (0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 360000)
@@ -41,58 +44,8 @@ ABOVE = 1.25
 """Rungs worse than this many times the floor are named, not drawn: they would flatten the rest."""
 
 
-@dataclass
-class Labels:
-    """Text that stands in for labels while matplotlib draws, and is exchanged afterwards."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def hold(self, text: str) -> str:
-        self.texts.append(text)
-        return f"~{len(self.texts) - 1}~"
-
-
-def text_width(text: str, size: float = SMALL) -> float:
-    """About how wide a text is on a page, in pixels, without asking any font."""
-    from rich.cells import cell_len
-
-    return 0.56 * size * cell_len(text)
-
-
-def colour(index: int) -> str:
-    return f"#fe{index % COLOURS:04x}"
-
-
 def marker(rung: RungResult) -> str:
     return MARKERS.get(rung.family, "^")
-
-
-def new_figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width / INCH, height / INCH), dpi=INCH)
-
-
-def new_axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
-    """Axes in a box given in pixels: left, bottom, width, height."""
-    width, height = figure.get_size_inches() * INCH
-    left, bottom, wide, high = box
-    axes = figure.add_axes((left / width, bottom / height, wide / width, high / height))
-    axes.patch.set_visible(False)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(MUTED)
-    axes.tick_params(which="both", color=MUTED, labelcolor=INK, labelsize=SMALL, length=0, pad=6)
-    axes.grid(True, axis="y", color=MUTED, linewidth=0.6, alpha=0.35)
-    axes.set_axisbelow(True)
-    return axes
-
-
-def set_ticks(axis: Any, places: Sequence[float], names: Sequence[str], labels: Labels) -> None:
-    from matplotlib.ticker import NullLocator
-
-    axis.set_ticks(list(places), labels=[labels.hold(name) for name in names])
-    axis.set_minor_locator(NullLocator())
 
 
 def bits_range(
@@ -127,44 +80,6 @@ def write_time(seconds: float, language: str) -> str:
     return say["hour"].format(n=f"{seconds / 3600:g}")
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Round places between low and high: decades, filled with 3, or 2 and 5, if they are few."""
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
-        places = [s * 10.0**e for e in range(-9, 16) for s in steps]
-        inside = [place for place in places if low <= place <= high]
-        if len(inside) >= 3:
-            return inside
-    return inside
-
-
-def spread(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
-    """Places near `wanted`, in its order, at least `distance` apart and inside low to high.
-
-    Blocks of labels that touch move together to the mean of what they want (as in isotonic
-    regression); if all of them need more room than there is, they share it evenly.
-    """
-    if not wanted:
-        return []
-    distance = min(distance, (high - low) / max(1, len(wanted) - 1))
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    blocks: list[list[float]] = []  # sum of (wanted - rank * distance), count
-    for rank, index in enumerate(order):
-        blocks.append([wanted[index] - rank * distance, 1])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, count = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += count
-    places = [0.0] * len(wanted)
-    rank = 0
-    last = (len(wanted) - 1) * distance
-    for total, count in blocks:
-        start = min(max(total / count, low), high - last)
-        for _ in range(int(count)):
-            places[order[rank]] = start + rank * distance
-            rank += 1
-    return places
-
-
 def curves_svg(comparison: Comparison, language: str, *, narrow: bool = False) -> str:
     """Bits per byte on the stopping part against seconds; empty if no rung has a curve."""
     say, labels = words(language), Labels()
@@ -181,8 +96,9 @@ def curves_svg(comparison: Comparison, language: str, *, narrow: bool = False) -
     most = max(max(times), least * 1.5)
     log = most / least > 30
     width, height = (360.0, 330.0) if narrow else (920.0, 420.0)
-    names = [curve_name(comparison, rung, say["floor"]) for rung in shown]
-    right = 34.0 if narrow else 36 + max(text_width(name) for name in names)
+    late = [rung for rung in shown if not stands_early(rung, least, most, log=log)]
+    names = [curve_name(comparison, rung, say["floor"]) for rung in late]
+    right = 34.0 if narrow else 36 + max((text_width(name) for name in names), default=0.0)
     box = (42.0, 46.0, width - 42 - right, height - 46 - 34)
     figure = new_figure(width, height)
     axes = new_axes(figure, box)
@@ -210,14 +126,21 @@ def curves_svg(comparison: Comparison, language: str, *, narrow: bool = False) -
         index = comparison.rungs.index(rung)
         xs = [max(point.seconds, least) for point in rung.curve]
         ys = [point.bits_per_byte for point in rung.curve]
-        style = {"color": colour(index), "zorder": 3}
+        style: dict[str, Any] = {"color": colour(index), "zorder": 3}
         axes.plot(xs, ys, linewidth=2.0, solid_joinstyle="round", solid_capstyle="round", **style)
         axes.plot(xs[-1:], ys[-1:], marker=marker(rung), markersize=7, linestyle="none", **style)
-    label_ends(figure, axes, comparison, shown, least, labels, say["floor"], narrow=narrow)
+    label_ends(figure, axes, comparison, shown, late, least, labels, say["floor"], narrow=narrow)
     write_heading(figure, box, say["axis_bits"], labels)
     note_above(axes, comparison, above, ends, labels, language, narrow=narrow)
     write_below(axes, say["axis_time"], labels)
     return to_svg(figure, labels, "curves" + "-narrow" * narrow, say["curves_title"])
+
+
+def stands_early(rung: RungResult, least: float, most: float, *, log: bool) -> bool:
+    """Whether a rung is one point at the left, where a label in the right margin is far away."""
+    seconds = max(rung.curve[-1].seconds, least)
+    share = log10(seconds / least) / log10(most / least) if log else seconds / most
+    return len(rung.curve) == 1 and share < 0.4
 
 
 def curve_name(comparison: Comparison, rung: RungResult, floor_word: str) -> str:
@@ -229,6 +152,7 @@ def label_ends(
     axes: Axes,
     comparison: Comparison,
     rungs: Sequence[RungResult],
+    late: Sequence[RungResult],
     least: float,
     labels: Labels,
     floor_word: str,
@@ -237,14 +161,14 @@ def label_ends(
 ) -> None:
     """Names at the ends: in the right margin for lines, beside the dot for early lone points."""
     to_pixels = axes.transData.transform
-    x0, x1 = axes.transAxes.transform((0, 0))[0], axes.transAxes.transform((1, 1))[0]
-    y0, y1 = axes.transAxes.transform((0, 0))[1], axes.transAxes.transform((1, 1))[1]
-    margin, lone = [], []
+    _, y0 = axes.transAxes.transform((0, 0))
+    x1, y1 = axes.transAxes.transform((1, 1))
+    margin: list[tuple[RungResult, float, float]] = []
+    lone: list[tuple[RungResult, float, float]] = []
     for rung in rungs:
         last = rung.curve[-1]
         x, y = to_pixels((max(last.seconds, least), last.bits_per_byte))
-        early = x < x0 + 0.3 * (x1 - x0) and len(rung.curve) == 1
-        (lone if early else margin).append((rung, float(x), float(y)))
+        (margin if rung in late else lone).append((rung, float(x), float(y)))
     inverse = figure.transFigure.inverted().transform
     for group, at_margin in ((margin, True), (lone, False)):
         # Lone points stand at most where the floor's dashes run, so their names sit above.
@@ -254,25 +178,10 @@ def label_ends(
             index = comparison.rungs.index(rung)
             name = str(index + 1) if narrow else curve_name(comparison, rung, floor_word)
             start = x1 + 18 if at_margin else x + 10
-            at = inverse((start, height))
-            figure.text(
-                *at,
-                labels.hold(name),
-                fontsize=SMALL,
-                color=INK,
-                va="center_baseline",
-                parse_math=False,
-            )
+            write_at(figure, inverse((start, height)), name, labels)
             if at_margin:
                 path = [inverse((x + 6, y)), inverse((x1 + 4, y)), inverse((start - 3, height))]
                 draw_path(figure, path, colour(index), 1.0, 0.75)
-
-
-def draw_path(figure: Figure, path: Sequence[Any], tint: str, width: float, alpha: float) -> None:
-    from matplotlib.lines import Line2D
-
-    xs, ys = [p[0] for p in path], [p[1] for p in path]
-    figure.add_artist(Line2D(xs, ys, color=tint, linewidth=width, alpha=alpha))
 
 
 def write_heading(
@@ -280,8 +189,8 @@ def write_heading(
 ) -> None:
     """The name of the bits axis, flat above it, where it can be read."""
     height = figure.get_size_inches()[1] * INCH
-    y = (box[1] + box[3] + 18) / height
-    figure.text(0.0, y, labels.hold(text), fontsize=SMALL, color=INK, parse_math=False)
+    y = (box[1] + box[3] + 22) / height
+    write_at(figure, (0.0, y), text, labels)
 
 
 def write_below(axes: Axes, text: str, labels: Labels) -> None:
@@ -401,7 +310,7 @@ def tradeoff_svg(comparison: Comparison, language: str, *, narrow: bool = False)
         write_below(axes, say[name], labels)
         if box is boxes[0] or narrow:
             write_heading(figure, box, say["axis_bits"], labels)
-        if box is boxes[-1] and not narrow or box is boxes[0] and narrow:
+        if (box is boxes[-1] and not narrow) or (box is boxes[0] and narrow):
             note_above(axes, comparison, above, bits, labels, language, narrow=narrow)
     return to_svg(figure, labels, "tradeoff" + "-narrow" * narrow, say["tradeoff_title"])
 
@@ -423,7 +332,7 @@ def place_names(
     left, bottom = axes.transAxes.transform((0, 0))
     right, top = axes.transAxes.transform((1, 1))
     marks = [(float(x), float(y)) for x, y in dots.values()]
-    for one, other in zip(joined, joined[1:], strict=False):
+    for one, other in pairwise(joined):
         (ax, ay), (bx, by) = dots[one], dots[other]
         marks += [(ax + (bx - ax) * s / 24, ay + (by - ay) * s / 24) for s in range(1, 24)]
     placed: list[tuple[float, float, float, float]] = []
@@ -458,40 +367,4 @@ def place_names(
         if abs(y0 + 8 - y) > 20:
             edge = y0 + (16 if y > y0 else 0)
             draw_path(figure, [inverse((x, y)), inverse((near, edge))], colour(i), 0.8, 0.7)
-        at = inverse((x0, y0 + 8))
-        figure.text(
-            *at,
-            labels.hold(name),
-            fontsize=SMALL,
-            color=INK,
-            va="center_baseline",
-            parse_math=False,
-        )
-
-
-def to_svg(figure: Figure, labels: Labels, key: str, title: str) -> str:
-    """The figure as an <svg> element to stand in a page; equal input gives equal text."""
-    from io import StringIO
-
-    from matplotlib import rc_context
-
-    out = StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": f"foretell {key}"}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
-    svg = out.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r' id="[A-Za-z0-9.]+_[A-Za-z0-9_.]*"', "", svg)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
-    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, flags=re.S)
-    svg = re.sub(r" ?font-family: [^;\"]*;", "", svg)  # the page's own
-    svg = re.sub(r"\n\s*", "\n", svg)
-    svg = svg.replace(INK, "currentColor").replace(MUTED, "var(--rule)")
-    svg = re.sub(r"#fe000([0-7])", r"var(--c\1)", svg)
-    svg = re.sub(r"~(\d+)~", lambda found: escape(labels.texts[int(found[1])]), svg)
-    name = escape(title, quote=True)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{name}" class="figure"', 1).strip()
+        write_at(figure, inverse((x0, y0 + 8)), name, labels)

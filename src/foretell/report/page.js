@@ -81,7 +81,6 @@
       last = token;
       glyph.count += 1;
       glyph.slivers.append(span);
-      
     });
   };
   const ramp = () => {

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from foretell.evaluation.results import Comparison, Contrast, RungResult, TokenSurprisal
-from foretell.report.figures import COLOURS, curves_svg, marker, tradeoff_svg
+from foretell.report.canvas import COLOURS
+from foretell.report.figures import curves_svg, marker, tradeoff_svg
 from foretell.report.tables import (
     half_width,
     leak_line,
@@ -98,7 +99,7 @@ def find_end(text: str, at: int, pieces: int, anchor: str) -> int | None:
     """Where the characters behind some pieces end; a byte each if that fits, else the nearest."""
     if not anchor:
         return len(text) if at < len(text) else None
-    candidates = []
+    candidates: list[int] = []
     end = text.find(anchor, at + 1)
     while end >= 0 and len(candidates) < 50:
         if len(text[at:end].encode()) == pieces:
@@ -148,9 +149,9 @@ def read_rung(
     shared = places is not None
     if places is None:
         text, places = "".join(spelled), []
-        for token in spelled:
+        for piece in spelled:
             start = places[-1].end if places else 0
-            places.append(Place(start, start + len(token)))
+            places.append(Place(start, start + len(piece)))
     rows = []
     for token, place in zip(tokens, places, strict=True):
         others = [

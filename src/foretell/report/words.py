@@ -33,6 +33,7 @@ WORDS: dict[str, dict[str, str]] = {
         "join": ", ",
         "aside": "; ",
         "colon": ": ",
+        "between": " ",
         "rung": "rung",
         "bits": "bits/byte",
         "against": "against the floor",
@@ -76,7 +77,8 @@ WORDS: dict[str, dict[str, str]] = {
         "ones: no other is both better and cheaper.",
         "passage_title": "A held-out passage, token by token",
         "passage_note": "The stronger the colour, the more surprised. Point at a token, tap it, or "
-        "step through with the arrow keys: its probability, the likeliest alternatives, what decided.",
+        "step through with the arrow keys: its probability, the likeliest alternatives, and what "
+        "decided.",
         "passage_upper": "Upper",
         "passage_lower": "Lower",
         "passage_shade": "Shade",
@@ -146,6 +148,7 @@ WORDS: dict[str, dict[str, str]] = {
         "join": "，",
         "aside": "；",
         "colon": "：",
+        "between": "",
         "rung": "模型",
         "bits": "比特/字节",
         "against": "相对基线",

@@ -162,6 +162,8 @@ class ToyModel:
     Bad:  ToyModel(ToyTokenizer(), ending=0.0)
     """
 
+    family = "toy"
+
     def __init__(
         self,
         tokenizer: Tokenizer,
@@ -225,13 +227,13 @@ class ToyModel:
         """Write the table, its settings and the tokenizer into an empty folder that exists."""
         self.tokenizer.save(folder)
         settings = {"family": "toy", "order": self.order, "context": self.context}
-        (folder / "manifest.json").write_text(json.dumps(settings), "utf-8")
+        (folder / "toy.json").write_text(json.dumps(settings), "utf-8")
         np.save(folder / "table.npy", self.table, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """What `save` wrote, with a ToyTokenizer. Raises DamagedModel."""
-        settings = _read_json(folder / "manifest.json", {"family", "order", "context"})
+        settings = _read_json(folder / "toy.json", {"family", "order", "context"})
         tokenizer = ToyTokenizer.load(folder)
         try:
             table = np.load(folder / "table.npy", allow_pickle=False)

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foretell.contracts.errors import DamagedModel
 from foretell.contracts.language_model import (
     DocumentScorer,
     LanguageModel,
@@ -206,18 +205,3 @@ def test_a_saved_model_foretells_the_same(model: NGram, tmp_path: Path) -> None:
         loaded.advance(loaded.begin().state, tokens, keep=9).logprobs,
         model.advance(model.begin().state, tokens, keep=9).logprobs,
     )
-
-
-def test_a_folder_without_its_tokenizer_is_damaged(tmp_path: Path) -> None:
-    build(2).save(tmp_path)
-    (tmp_path / "tokenizer.json").unlink()
-    with pytest.raises(DamagedModel, match=r"tokenizer\.json"):
-        load(tmp_path)
-
-
-def test_a_folder_with_another_tokenizer_is_damaged(tmp_path: Path) -> None:
-    model = build(2)
-    model.save(tmp_path)
-    model.trie.save(tmp_path, tokenizer="another")
-    with pytest.raises(DamagedModel, match=r"tokenizer\.json is not the tokenizer"):
-        load(tmp_path)

@@ -95,7 +95,7 @@ class Transformer(Network):
         nn.init.normal_(self.positions.weight, std=0.01)
         for layer in self.layers:
             for name, weight in layer.named_parameters():
-                if name.endswith("_out.weight") or name.endswith("bias"):
+                if name.endswith(("_out.weight", "bias")):
                     nn.init.zeros_(weight)
                 elif weight.ndim == 2:
                     nn.init.normal_(weight, std=1 / sqrt(weight.shape[1]))

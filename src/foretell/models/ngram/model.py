@@ -19,7 +19,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.contracts.errors import DamagedModel
 from foretell.contracts.language_model import (
     Lengths,
     State,
@@ -149,8 +148,8 @@ class NGram:
         return [logprobs[start + 1 : end].copy() for start, end in pairwise(starts)]
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.json`, raw arrays and the tokenizer into an empty folder that exists."""
-        self.trie.save(folder, tokenizer=self.tokenizer.fingerprint)
+        """Write `ngram.json`, raw arrays and the tokenizer into an empty folder that exists."""
+        self.trie.save(folder)
         self.tokenizer.save(folder)
 
     def _score(self, tokens: Tokens, lengths: Lengths | None) -> Scores:
@@ -186,15 +185,5 @@ class NGram:
 
 
 def load(folder: Path) -> NGram:
-    """The model of a folder that `NGram.save` wrote, its arrays mapped into memory.
-
-    Raises DamagedModel, naming the file, if anything is missing or not as it was written.
-    """
-    trie, fingerprint = load_trie(folder)
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.fingerprint != fingerprint:
-        raise DamagedModel(
-            f"{folder / 'tokenizer.json'} is not the tokenizer this model was trained with; "
-            "copy the whole folder again"
-        )
-    return NGram(trie, tokenizer)
+    """The model of a folder that `NGram.save` wrote, its arrays mapped into memory."""
+    return NGram(load_trie(folder), load_tokenizer(folder))

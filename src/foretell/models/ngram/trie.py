@@ -12,18 +12,15 @@ longest n-gram that is there, and the back-offs of the longer contexts that are 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from hashlib import file_digest, sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from foretell.contracts.errors import DamagedModel
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -32,9 +29,7 @@ TokenArray = NDArray[np.integer]
 
 TOKEN_BITS = np.uint64(32)
 
-FORMAT = "foretell-ngram"
-VERSION = 1
-MANIFEST = "manifest.json"
+RECIPE = "ngram.json"
 FIELDS = {"tokens": "<i4", "logprobs": "<f4", "backoffs": "<f4", "children": "<i4"}
 """The arrays of an order, and what they are on disk."""
 
@@ -181,144 +176,39 @@ class Trie:
         places = np.repeat(rows, sizes), above.tokens[children_of_all]
         out[places] = above.logprobs[children_of_all]
 
-    def save(self, folder: Path, *, tokenizer: str) -> None:
-        """Write the arrays and `manifest.json`. tokenizer: fingerprint, kept for `load_trie`."""
-        arrays = {}
+    def save(self, folder: Path) -> None:
+        """Write raw little-endian arrays and `ngram.json`; the folder's seal holds the hashes."""
         for n, order in enumerate(self.orders, start=1):
             for field, kind in FIELDS.items():
-                array = np.ascontiguousarray(getattr(order, field), kind)
-                data = array.tobytes()
-                (folder / _file_name(n, field)).write_bytes(data)
-                arrays[_file_name(n, field)] = {
-                    "dtype": kind,
-                    "shape": list(array.shape),
-                    "sha256": sha256(data).hexdigest(),
-                }
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
-            "recipe": asdict(self.recipe),
-            "tokenizer": tokenizer,
-            "arrays": arrays,
+                np.ascontiguousarray(getattr(order, field), kind).tofile(_path(folder, n, field))
+        text = json.dumps(asdict(self.recipe), ensure_ascii=False, indent=1) + "\n"
+        (folder / RECIPE).write_text(text, "utf-8")
+
+
+def load_trie(folder: Path) -> Trie:
+    """What `Trie.save` wrote, arrays mapped into memory. Trusts the folder's seal."""
+    said = json.loads((folder / RECIPE).read_text("utf-8"))
+    recipe = Recipe(
+        **{
+            **said,
+            "discounts": tuple(tuple(each) for each in said["discounts"]),
+            "prune": tuple(said["prune"]),
+            "notices": tuple(said["notices"]),
         }
-        manifest["checksum"] = _sign(manifest)
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-
-
-def load_trie(folder: Path) -> tuple[Trie, str]:
-    """What `Trie.save` wrote, arrays mapped into memory, and the tokenizer's fingerprint.
-
-    Every byte is checked. Raises DamagedModel, naming the file.
-    """
-    path = folder / MANIFEST
-    manifest = _read_manifest(path)
-    try:
-        recipe = _read_recipe(manifest["recipe"])
-        tokenizer = _typed(manifest["tokenizer"], str)
-        described = {
-            (n, field): _check_description(manifest["arrays"][_file_name(n, field)], kind)
-            for n in range(1, recipe.order + 1)
-            for field, kind in FIELDS.items()
-        }
-    except (LookupError, TypeError, ValueError) as problem:
-        raise _damage(path, f"lacks or garbles what it must say ({problem!r:.80})") from problem
+    )
     orders = []
     for n in range(1, recipe.order + 1):
-        parts = {f: _map(folder / _file_name(n, f), *described[n, f], FIELDS[f]) for f in FIELDS}
+        parts = {field: _map(_path(folder, n, field), kind) for field, kind in FIELDS.items()}
         orders.append(Order(**parts))
-    for n, order in enumerate(orders, start=1):
-        size = len(order.tokens)
-        below = len(order.backoffs), len(order.children)
-        fits = len(order.logprobs) == size and below == (
-            (size, size + 1) if n < len(orders) else (0, 0)
-        )
-        if not fits or (n < len(orders) and order.children[-1] != len(orders[n].tokens)):
-            raise _damage(path, f"describes arrays of order {n} that do not fit together")
-    if len(orders[0].tokens) != recipe.vocabulary_size:
-        raise _damage(path, "describes another number of unigrams than of tokens")
-    return Trie(tuple(orders), recipe), tokenizer
+    return Trie(tuple(orders), recipe)
 
 
-def _file_name(order: int, field: str) -> str:
-    return f"order{order}.{field}.bin"
+def _path(folder: Path, order: int, field: str) -> Path:
+    return folder / f"order{order}.{field}.bin"
 
 
-def _sign(manifest: Mapping[str, Any]) -> str:
-    """Hash of all that a manifest says but the hash itself."""
-    said = {name: value for name, value in manifest.items() if name != "checksum"}
-    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def _damage(path: Path, problem: str) -> DamagedModel:
-    return DamagedModel(f"{path} {problem}; copy the model's folder again, or train again")
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_bytes())
-    except OSError as problem:
-        raise _damage(path, f"cannot be read ({problem.strerror})") from problem
-    except (ValueError, RecursionError) as problem:
-        raise _damage(path, "is not JSON") from problem
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise _damage(path, f"is no manifest of a {FORMAT} model")
-    if manifest.get("checksum") != _sign(manifest):
-        raise _damage(path, "was changed after it was written")
-    if manifest.get("version") != VERSION:
-        raise DamagedModel(
-            f"{path} has version {manifest.get('version')}, this foretell reads {VERSION}; "
-            "load it with the foretell that wrote it"
-        )
-    return manifest
-
-
-def _typed(value: Any, kind: type) -> Any:
-    """The value if it is of exactly this type; JSON's true is no number here."""
-    if type(value) is not kind:
-        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
-    return value
-
-
-def _read_recipe(said: Mapping[str, Any]) -> Recipe:
-    """Raises LookupError, TypeError or ValueError if anything is missing or of another type."""
-    recipe = Recipe(
-        order=_typed(said["order"], int),
-        vocabulary_size=_typed(said["vocabulary_size"], int),
-        boundary=_typed(said["boundary"], int),
-        discounts=tuple((float(a), float(b), float(c)) for a, b, c in said["discounts"]),
-        prune=tuple(_typed(threshold, int) for threshold in _typed(said["prune"], list)),
-        compat=_typed(said["compat"], str),
-        notices=tuple(_typed(notice, str) for notice in _typed(said["notices"], list)),
-    )
-    if not (recipe.order == len(recipe.discounts) == len(recipe.prune) > 0):
-        raise ValueError(f"order {recipe.order} has other numbers of discounts or thresholds")
-    if not 0 <= recipe.boundary < recipe.vocabulary_size:
-        raise ValueError(f"boundary {recipe.boundary} is not in the vocabulary")
-    return recipe
-
-
-def _check_description(description: Mapping[str, Any], kind: str) -> tuple[int, str]:
-    """Length and hash of an array, as the manifest describes it."""
-    (length,) = description["shape"]
-    if description["dtype"] != kind or _typed(length, int) < 0:
-        raise ValueError(f"an array of {kind} is described as {description!r:.60}")
-    return length, _typed(description["sha256"], str)
-
-
-def _map(path: Path, length: int, digest: str, kind: str) -> NDArray[Any]:
-    """The array (length,) of a file, mapped into memory, after its size and hash were checked."""
-    dtype = np.dtype(kind)
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if size != length * dtype.itemsize:
-                raise _damage(path, f"has {size} bytes instead of {length * dtype.itemsize}")
-            file.seek(0)
-            if file_digest(file, "sha256").hexdigest() != digest:
-                raise _damage(path, "was changed after it was written")
-        if length == 0:  # an empty file cannot be mapped
-            return np.zeros(0, dtype)
-        # Indexing the memmap class itself is slow; a plain array over the same memory is not.
-        return np.asarray(np.memmap(path, dtype, mode="r"))
-    except OSError as problem:
-        raise _damage(path, f"cannot be read ({problem.strerror})") from problem
+def _map(path: Path, kind: str) -> NDArray[Any]:
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
+        return np.zeros(0, kind)
+    # Indexing the memmap class itself is slow; a plain array over the same memory is not.
+    return np.asarray(np.memmap(path, kind, mode="r"))

@@ -152,7 +152,7 @@ def test_save_and_load(tmp_path):
     assert loaded.tokenizer.fingerprint == TOKENIZER.fingerprint
 
 
-@pytest.mark.parametrize("name", ["table.npy", "manifest.json", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["table.npy", "toy.json", "tokenizer.json"])
 def test_damage_names_the_file(tmp_path, name):
     ToyModel(TOKENIZER).save(tmp_path)
     (tmp_path / name).write_bytes(b"[]")
