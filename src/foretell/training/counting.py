@@ -1,0 +1,73 @@
+"""Learning by counting: one pass, and the estimate at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.contracts.learner import Progress
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.models.ngram import NGram, estimate, load
+
+DOCUMENTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class CountingSettings:
+    """Of a modified Kneser-Ney model; order 1 is a unigram model."""
+
+    order: int = 5
+    prune: tuple[int, ...] = (0,)
+    """Drop n-grams of order 1, 2, ... seen this often or less; the last number repeats."""
+
+
+class CountingLearner:
+    """Collects tokens as they come and estimates when the pass ends. More passes change nothing."""
+
+    def __init__(self, tokenizer: Tokenizer, settings: CountingSettings) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self._texts: Sequence[str] = ()
+        self._read: list[NDArray[np.int32]] = []
+        self._model: NGram | None = None
+
+    def feed(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+
+    def batches(self, pass_number: int) -> Iterable[list[str]]:
+        for start in range(0, len(self._texts), DOCUMENTS_AT_ONCE):
+            yield list(self._texts[start : start + DOCUMENTS_AT_ONCE])
+
+    def update(self, batch: list[str], *, spent: float) -> Progress:
+        tokens = [encoding.tokens for encoding in self.tokenizer.encode_many(batch)]
+        self._read.extend(tokens)
+        return Progress(0.0, sum(len(each) for each in tokens))
+
+    def end_pass(self) -> None:
+        self._model = self.model()
+        self._read = []
+
+    def model(self) -> NGram:
+        if self._model is not None:
+            return self._model
+        trie = estimate(
+            self._read,
+            vocabulary_size=self.tokenizer.vocabulary_size,
+            boundary=self.tokenizer.boundary,
+            order=self.settings.order,
+            prune=self.settings.prune,
+        )
+        return NGram(trie, self.tokenizer)
+
+    def save(self, folder: Path) -> None:
+        """The finished model. In the middle of its one pass there is nothing worth keeping."""
+        if self._model is not None:
+            self._model.save(folder)
+
+    def restore(self, folder: Path) -> None:
+        if (folder / "ngram.json").exists():
+            self._model = load(folder)

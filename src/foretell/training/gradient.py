@@ -1,0 +1,177 @@
+"""Learning by descent, for any network, with which parameters and which batches as settings.
+
+Every update is a function of (weights, optimiser, batch, seed, number of the update, share of the
+budget spent), and of nothing else: there is no hidden generator to save, so a learner restored
+from a checkpoint goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from foretell.contracts.errors import ForetellError
+from foretell.contracts.learner import Progress
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.corpus.batches import Batch, lanes, pack, with_boundaries
+from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
+from foretell.training.optimizers import build_optimizers
+from foretell.training.schedules import warm_up_then_decay
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """How a network learns; what it is stands in its sizes."""
+
+    rows: int
+    """Texts side by side in a batch."""
+    width: int
+    """Tokens of each that an update sees."""
+    learning_rate: float
+    """Of AdamW: embeddings, norms and biases, and all of a recurrent network."""
+    matrix_learning_rate: float | None
+    """Of Muon, for the matrices between them; None: AdamW learns these too."""
+    weight_decay: float = 0.1
+    warm_up: float = 0.02
+    """Share of the budget over which the learning rate rises."""
+    decay: float = 0.6
+    """Share of the budget, at its end, over which the learning rate falls to nothing."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 0
+
+
+class GradientLearner:
+    """Trains one network on one machine. Knows no schedule of passes; `fit` has that."""
+
+    def __init__(
+        self, network: Network, tokenizer: Tokenizer, settings: GradientSettings
+    ) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.optimizers = build_optimizers(
+            network,
+            learning_rate=settings.learning_rate,
+            matrix_learning_rate=settings.matrix_learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        self.updates = 0
+        self._documents: list[NDArray[np.int32]] = []
+        self._memory: Any = None
+
+    def feed(self, texts: Sequence[str]) -> None:
+        tokens = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
+        self._documents = with_boundaries(tokens, self.tokenizer.boundary)
+
+    def batches(self, pass_number: int) -> Iterable[Batch]:
+        arrange = lanes if self.network.context is None else pack
+        return arrange(
+            self._documents,
+            rows=self.settings.rows,
+            width=self.settings.width,
+            key=(self.settings.seed, pass_number),
+        )
+
+    def update(self, batch: Batch, *, spent: float) -> Progress:
+        """One step of descent. Raises ForetellError if the loss is no longer a number."""
+        settings = self.settings
+        factor = warm_up_then_decay(spent, warm_up=settings.warm_up, decay=settings.decay)
+        self.network.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed * 1_000_003 + self.updates)
+            loss, self._memory = self._loss(batch)
+        if not torch.isfinite(loss):
+            raise ForetellError(
+                f"the loss is {loss.item()} at update {self.updates}; "
+                "train again with a smaller learning rate"
+            )
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            optimizer.step()
+        self.updates += 1
+        return Progress(float(loss.detach()) * batch.count, batch.count)
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Any]:
+        """Mean nats of the scored targets, and the memory to carry on."""
+        tokens = _tensor(batch.tokens)
+        low = self.settings.precision == "bfloat16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            hidden, memory = self.network.learn(
+                tokens,
+                memory=None if batch.fresh else self._memory,
+                segments=None if batch.segments is None else _tensor(batch.segments),
+                positions=None if batch.positions is None else _tensor(batch.positions),
+            )
+            scored = torch.from_numpy(batch.scored)
+            if batch.scored.all():
+                hidden, targets = hidden.flatten(0, 1), _tensor(batch.targets).flatten()
+            else:
+                hidden, targets = hidden[scored], _tensor(batch.targets)[scored]
+            logits = self.network.logits(hidden)
+        return F.cross_entropy(logits.float(), targets), memory
+
+    def end_pass(self) -> None:
+        """Passes leave nothing behind; every one begins with fresh rows."""
+
+    def model(self) -> NeuralModel:
+        kind = UnlimitedModel if self.network.context is None else NeuralModel
+        return kind(self.network, self.tokenizer)
+
+    def save(self, folder: Path) -> None:
+        write_weights(folder / "weights.safetensors", self.network.state_dict())
+        tensors, numbers = {}, {}
+        for index, optimizer in enumerate(self.optimizers):
+            for place, values in optimizer.state_dict()["state"].items():
+                for name, value in values.items():
+                    key = f"{index}.{place}.{name}"
+                    if isinstance(value, Tensor):
+                        tensors[key] = value
+                    else:
+                        numbers[key] = value
+        if self._memory is not None:
+            for index, part in enumerate(self._memory.parts):
+                tensors[f"memory.{index}"] = part
+        write_weights(folder / "optimizer.safetensors", tensors)
+        content = {"updates": self.updates, "numbers": numbers}
+        (folder / "learner.json").write_text(json.dumps(content))
+
+    def restore(self, folder: Path) -> None:
+        self.network.load_state_dict(load_file(folder / "weights.safetensors"))
+        content = json.loads((folder / "learner.json").read_text("utf-8"))
+        self.updates = content["updates"]
+        values: dict[str, Any] = {**content["numbers"]}
+        values |= load_file(folder / "optimizer.safetensors")
+        for index, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Any]] = {}
+            for key, value in values.items():
+                where, place, *name = key.split(".", 2)
+                if where == str(index) and name:
+                    state.setdefault(int(place), {})[name[0]] = value
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
+        parts = sorted(key for key in values if key.startswith("memory."))
+        if parts:
+            kind = type(self.network.empty_memory(1))
+            self._memory = kind(tuple(values[key] for key in parts))
+
+
+def _tensor(array: NDArray[np.integer]) -> Tensor:
+    return torch.from_numpy(array.astype(np.int64))
