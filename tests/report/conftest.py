@@ -1,13 +1,7 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from example import build_comparison
-
 from foretell.evaluation.results import Comparison
+from tests.report.example import build_comparison
 
 
 @pytest.fixture(scope="session")

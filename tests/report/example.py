@@ -51,7 +51,7 @@ SAMPLES = (
 )
 
 
-def cut_words(text: str) -> list[str]:
+def cut_words(text: str) -> list[bytes]:
     """BPE-like tokens: words with the space before them, Chinese characters one by one."""
     tokens: list[str] = []
     for character in text:
@@ -60,32 +60,39 @@ def cut_words(text: str) -> list[str]:
             tokens[-1] += character
         else:
             tokens.append(character)
-    return tokens
+    return [token.encode() for token in tokens]
 
 
-def cut_bytes(text: str) -> list[str]:
-    """Bytes, each decoded alone: a Chinese character is three that are no text."""
-    return [bytes([byte]).decode("utf-8", "replace") for byte in text.encode()]
+def cut_bytes(text: str) -> list[bytes]:
+    """Bytes: a Chinese character is three that are no text."""
+    return [bytes([byte]) for byte in text.encode()]
 
 
-def cut_halves(text: str) -> list[str]:
-    """As words, but a Chinese character of an odd number is two pieces."""
-    tokens: list[str] = []
+def cut_halves(text: str) -> list[bytes]:
+    """As words, but a Chinese character of an odd number is two pieces, of one byte and two."""
+    tokens: list[bytes] = []
     for token in cut_words(text):
-        if not token.isascii() and ord(token[0]) % 2:
-            tokens += ["�", "�"]
+        if token[0] >= 128 and ord(token.decode()[0]) % 2:
+            tokens += [token[:1], token[1:]]
         else:
             tokens.append(token)
     return tokens
 
 
-def read(tokens: list[str], rung: str, total_bits: float) -> tuple[TokenSurprisal, ...]:
+def cut_across(text: str) -> list[bytes]:
+    """Every four bytes, so that a token may hold the end of a character and half of the next."""
+    data = text.encode()
+    return [data[place : place + 4] for place in range(0, len(data), 4)]
+
+
+def read(tokens: list[bytes], rung: str, total_bits: float) -> tuple[TokenSurprisal, ...]:
     source = random.Random(rung)
     shape = random.Random(7)
     raw = [max(0.01, shape.gammavariate(0.9, 1.0) * source.uniform(0.6, 1.4)) for _ in tokens]
     scale = total_bits / sum(raw)
     out = []
-    for text, weight in zip(tokens, raw, strict=True):
+    for token, weight in zip(tokens, raw, strict=True):
+        text = token.decode("utf-8", "replace")
         bits = weight * scale
         probability = 2.0**-bits
         others = [" the", "\n", "，", " 的", "�", ",", " a", "s", " <b>"]
@@ -97,7 +104,9 @@ def read(tokens: list[str], rung: str, total_bits: float) -> tuple[TokenSurprisa
             alternatives.append((other, left))
         alternatives.sort(key=lambda pair: -pair[1])
         decided = f"order {source.randint(1, 5)}" if "gram" in rung or "KN" in rung else ""
-        out.append(TokenSurprisal(text, bits, probability, tuple(alternatives), decided))
+        out.append(
+            TokenSurprisal(text, len(token), bits, probability, tuple(alternatives), decided)
+        )
     return tuple(out)
 
 
@@ -187,6 +196,7 @@ def build_comparison() -> Comparison:
         },
         resolution=0.004,
         prompts=("The harbour", "冬天的港口", "```python\n"),
+        passage_text=PASSAGE,
         passage=passage,
         contrasts=(
             Contrast("harbour", 41.2, 12, "the ▮harbour▮ froze on Tuesday, and the ferries"),

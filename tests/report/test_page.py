@@ -4,10 +4,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from example import PASSAGE, cut_bytes, cut_halves, cut_words
 
 from foretell.report import page
-from foretell.report.page import align, render_page, write_page
+from foretell.report.page import place_tokens, render_page, write_page
+from tests.report.example import PASSAGE, cut_across, cut_bytes, cut_halves, cut_words
 
 
 class Reader(HTMLParser):
@@ -83,50 +83,76 @@ def test_everything_is_in_the_page(rendered, comparison):
         assert page.words(language)[key] in text
 
 
+def data_of(html):
+    return json.loads(re.search(r'id="data">(.*?)</script>', html, re.S)[1])
+
+
 def test_passage_is_spelled_by_every_rung(rendered, comparison):
     _, html = rendered
-    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S)[1])
+    data = data_of(html)
+    assert data["text"] == PASSAGE
     assert [rung["name"] for rung in data["rungs"]] == [rung.name for rung in comparison.rungs]
-    for rung in data["rungs"]:
-        assert rung["shared"]
-        assert rung["text"] == PASSAGE
+    for rung, result in zip(data["rungs"], comparison.rungs, strict=True):
         assert len(rung["t"]) == len(comparison.passage[rung["name"]])
+        assert sum(row[3] for row in rung["t"]) == len(PASSAGE.encode())
+        spelled = {(start, end): PASSAGE[start:end] for start, end, *_ in rung["t"]}
+        assert "".join(spelled.values()) == PASSAGE
+        assert f"{result.bits_per_byte.value:.3f}" in rung["note"]
 
 
-@pytest.mark.parametrize("cut", [cut_words, cut_bytes, cut_halves])
-def test_align_finds_the_characters_behind_pieces(cut):
+def places_by_decoding(tokens):
+    """The slow twin of place_tokens: take tokens together until they decode."""
+    places, held, start = [], [], 0
+    for token in tokens:
+        held.append(token)
+        try:
+            end = start + len(b"".join(held).decode())
+        except UnicodeDecodeError:
+            continue
+        places += [page.Place(start, end, len(held))] * len(held)
+        held, start = [], end
+    return places
+
+
+@pytest.mark.parametrize("cut", [cut_words, cut_bytes, cut_halves, cut_across])
+def test_tokens_stand_where_their_bytes_do(cut):
     tokens = cut(PASSAGE)
-    places = align(tokens, PASSAGE)
-    assert places is not None
-    at = 0
-    for token, place in zip(tokens, places, strict=True):
-        assert place.start in (at, at - 1) or place.pieces > 1
-        if "�" not in token:
-            assert PASSAGE[place.start : place.end] == token
-            assert place.pieces == 1
-        at = place.end
-    assert at == len(PASSAGE)
-    if cut is cut_bytes:
-        assert all(p.pieces == len(PASSAGE[p.start : p.end].encode()) for p in places)
+    assert places_by_decoding(tokens) == place_tokens([len(token) for token in tokens], PASSAGE)
 
 
-def test_align_says_when_tokens_spell_something_else():
-    assert align(["a", "b"], "abc") is None
-    assert align(["x", "b"], "abc") is None
-    assert align([], "") == []
+def test_pieces_of_characters_stand_for_all_that_they_spell_together():
+    whole, piece = page.Place(0, 4, 1), page.Place(4, 5, 3)
+    assert place_tokens([4, 1, 1, 1, 3], "the 语 is") == [whole, *[piece] * 3, page.Place(5, 8, 1)]
+    assert place_tokens([2, 4, 1], "语模a") == [page.Place(0, 2, 2)] * 2 + [page.Place(2, 3, 1)]
+    assert place_tokens([], "") == []
 
 
-def test_unknown_words_do_not_hide_a_reading(comparison):
+@pytest.mark.parametrize("sizes", [[], [1, 1], [2, 2]])
+def test_tokens_of_another_text_are_refused(sizes):
+    with pytest.raises(ValueError, match="of a passage of 3"):
+        place_tokens(sizes, "abc")
+
+
+def test_unknown_words_show_the_passage(comparison):
     name = comparison.rungs[0].name
-    tokens = tuple(replace(t, text="<unk>") for t in comparison.passage[name][:4])
-    html = render_page(replace(comparison, passage={name: tokens}), "en")
-    assert "\\u003cunk\\u003e" in html
+    tokens = tuple(replace(token, text="�") for token in comparison.passage[name])
+    known = data_of(render_page(comparison, "en"))["rungs"][0]
+    alone = data_of(render_page(replace(comparison, passage={name: tokens}), "en"))
+    assert alone["text"] == PASSAGE
+    assert alone["rungs"] == [known]
+
+
+def test_only_the_rungs_that_read_the_passage_are_offered(comparison):
+    name = comparison.rungs[3].name
+    data = data_of(render_page(replace(comparison, passage={name: comparison.passage[name]}), "en"))
+    assert [rung["name"] for rung in data["rungs"]] == [name]
 
 
 def test_a_bare_comparison_renders(comparison):
     bare = replace(
         comparison,
         rungs=tuple(replace(r, curve=(), samples=(), settings={}) for r in comparison.rungs),
+        passage_text="",
         passage={},
         contrasts=(),
         prompts=(),
@@ -148,6 +174,11 @@ def test_a_large_passage_is_left_out_aloud(comparison, monkeypatch):
     html = render_page(comparison, "en")
     assert len(html.encode()) <= 300_000
     assert re.search(r"Left out here, to keep the page small: [^<]*unigram\.", html)
+
+
+def test_a_passage_that_no_rung_shows_is_not_in_the_page(comparison, monkeypatch):
+    monkeypatch.setattr(page, "LIMIT", 1)
+    assert data_of(render_page(comparison, "en"))["text"] == ""
 
 
 def test_write_is_atomic(comparison, tmp_path, monkeypatch):

@@ -101,7 +101,9 @@ class LanguageModel(Protocol):
     def advance(
         self, state: Any, tokens: Tokens, *, lengths: Lengths | None = None, keep: int = 1
     ) -> Step:
-        """Read on from a state of this model. tokens (B, T), lengths (B,) at most T, keep at most min(lengths).
+        """Read on from a state of this model.
+
+        tokens (B, T), lengths (B,) at most T, keep at most min(lengths).
 
         keep is how many trailing distributions come back: 1 to decode, 0 to prefill, n to verify
         n drafts, T to audit. Reading the boundary ends a text and begins the next one.
@@ -123,6 +125,31 @@ class Truncatable(Protocol):
 
     def truncate(self, lengths: Lengths) -> Self:
         """Back to lengths (B,), each from 1 (0 for a state begun in mid text) to the row's own."""
+        ...
+
+
+@runtime_checkable
+class Parametric(Protocol):
+    """A model that learned weights, and knows how many."""
+
+    @property
+    def parameters(self) -> int: ...
+
+
+@runtime_checkable
+class Noticing(Protocol):
+    """A model that had to be made otherwise than asked, and says so."""
+
+    @property
+    def notices(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class BacksOff(Protocol):
+    """A model that can say how much of the past decided each of its predictions."""
+
+    def matched_orders(self, tokens: Tokens, *, lengths: Lengths | None = None) -> Lengths:
+        """Length of the longest n-gram that was found, for each token (B, T), (B, T)."""
         ...
 
 
@@ -164,18 +191,19 @@ def score_by_reading(
     """
     lengths = full_lengths(tokens, lengths)
     out = np.zeros(tokens.shape, np.float32)
-    for length in np.unique(lengths[lengths > 0]):
+    for length in np.unique(lengths[lengths > 0]).tolist():
         rows = np.flatnonzero(lengths == length)
-        step = model.begin(len(rows))
-        last = step.logprobs[:, -1]
-        for start in range(0, int(length), chunk):
-            piece = tokens[rows, start : min(start + chunk, int(length))]
-            step = model.advance(step.state, piece, keep=piece.shape[1])
-            before = np.concatenate([last[:, None], step.logprobs[:, :-1]], axis=1)
+        state, before = model.begin(len(rows))[::-1]
+        # The last token is foretold and never read, so a row may be as long as the context.
+        for start in range(0, length, chunk):
+            piece = tokens[rows, start : min(start + chunk, length)]
+            read = piece if start + chunk < length else piece[:, :-1]
+            step = model.advance(state, read, keep=read.shape[1])
+            after = np.concatenate([before[:, -1:], step.logprobs], axis=1)
             out[rows, start : start + piece.shape[1]] = np.take_along_axis(
-                before, piece[..., None], axis=2
+                after[:, : piece.shape[1]], piece[..., None].astype(np.int64), axis=2
             )[..., 0]
-            last = step.logprobs[:, -1]
+            state, before = step.state, after
     return out
 
 

@@ -1,13 +1,7 @@
 """Generate text: the one loop, for every model, in batches or as a stream.
 
-What the model sees when a text outgrows its context depends on the length of the text alone, so
-that a long prompt and a long output, a row in a batch and a row alone, all see the same.
-
-    context 6, the boundary | included
-    after  5 tokens     | a b c d e             full
-    after  6                    d e f           begin(mid_text=True), reads the last half again
-    after  9                    d e f g h i     full
-    after 10                          h i j     the last half again
+A text that outgrows a model's window goes on by `models.sliding`: what is in sight depends on the
+place in the text alone, so that a long prompt and a long output see the same.
 """
 
 from __future__ import annotations
@@ -21,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.contracts.errors import ForetellError
-from foretell.contracts.language_model import LanguageModel, State, Step
+from foretell.contracts.language_model import LanguageModel, Step
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.decoding.pickers import Greedy, Picker, Sample
 from foretell.decoding.stopping import StopStrings, WholeCharacters
@@ -34,6 +28,7 @@ from foretell.decoding.transforms import (
     TopP,
     Transform,
 )
+from foretell.models.sliding import unlimited
 
 WARM_UP = 8
 """Tokens generated before the clock starts: compilers and caches are not what is measured."""
@@ -111,49 +106,25 @@ class Generation:
     finished: Finish
 
 
-class View(NamedTuple):
-    """Which tokens of a text the model has in sight when it foretells the next."""
-
-    tokens: int
-    """How many of the last."""
-    from_beginning: bool
-    """All of them, and the boundary before; else from the middle of the text."""
-
-
-def view(length: int, context: int | None) -> View:
-    """What is in sight after `length` tokens of text; drawn at the top of this file."""
-    if context is None or length < context:
-        return View(length, True)
-    half = max(1, context // 2)
-    return View(half + (length - context) % (context - half + 1), False)
-
-
-def read_texts(model: LanguageModel, texts: Sequence[NDArray[np.int32]]) -> Step:
-    """Read texts (B of (N,)) from their beginnings, as far as they are in `view`; K = 1.
-
-    For prompts of any length, none included, and for whatever has outgrown its context.
-    """
-    views = [view(len(text), model.context) for text in texts]
-    empty = [row for row, seen in enumerate(views) if seen.tokens == 0]
-    whole = [row for row, seen in enumerate(views) if seen.tokens and seen.from_beginning]
-    cut = [row for row, seen in enumerate(views) if not seen.from_beginning]
+def read_prompts(model: LanguageModel, texts: Sequence[NDArray[np.int32]]) -> Step:
+    """Read texts (B of (N,)) from their beginnings, an empty one as far as its boundary; K = 1."""
+    empty = [row for row, text in enumerate(texts) if not len(text)]
+    rest = [row for row, text in enumerate(texts) if len(text)]
     parts: list[Step] = []
     if empty:
         parts.append(model.begin(len(empty)))
-    for rows, mid_text in ((whole, False), (cut, True)):
-        if not rows:
-            continue
-        lengths = np.array([views[row].tokens for row in rows], np.int32)
-        tokens = np.full((len(rows), int(lengths.max())), model.tokenizer.boundary, np.int32)
-        for line, row, length in zip(tokens, rows, lengths, strict=True):
-            line[:length] = texts[row][len(texts[row]) - length :]
-        state = model.begin(len(rows), mid_text=mid_text).state
+    if rest:
+        lengths = np.array([len(texts[row]) for row in rest], np.int32)
+        tokens = np.full((len(rest), int(lengths.max())), model.tokenizer.boundary, np.int32)
+        for line, row, length in zip(tokens, rest, lengths, strict=True):
+            line[:length] = texts[row]
+        state = model.begin(len(rest)).state
         parts.append(model.advance(state, tokens, lengths=lengths, keep=1))
-    step = _beside(parts)
-    back = np.argsort(empty + whole + cut)
-    if np.array_equal(back, np.arange(len(texts))):
-        return step
-    return Step(step.logprobs[back], step.state.select(back))
+    if len(parts) == 1:
+        return parts[0]
+    back = np.argsort(empty + rest)
+    logprobs = np.concatenate([part.logprobs for part in parts])[back]
+    return Step(logprobs, parts[0].state.join(parts[1].state).select(back))
 
 
 def generate(
@@ -313,7 +284,8 @@ def _decode(
     if not rows:
         return
     picker = settings.picker()
-    step = read_texts(model, [row.tokens for row in rows])
+    model = unlimited(model)
+    step = read_prompts(model, [row.tokens for row in rows])
     while True:
         logprobs = step.logprobs[:, -1]
         shaped = logprobs
@@ -330,38 +302,7 @@ def _decode(
         going = [place for place, event in enumerate(events) if event.generation is None]
         if not going:
             return
-        order, step = _read_on(model, step.state, rows, going)
-        rows = [rows[place] for place in order]
-
-
-def _read_on(
-    model: LanguageModel, state: State, rows: Sequence[_Row], going: Sequence[int]
-) -> tuple[list[int], Step]:
-    """Let the rows that go on read their last token; which rows (B,), and after them (B, 1, V).
-
-    The others are dropped. Rows that outgrew their context are read again, and come last.
-    """
-    full = [place for place in going if _outgrown(rows[place].length, model.context)]
-    fits = [place for place in going if place not in set(full)]
-    parts: list[Step] = []
-    if fits:
-        kept = state if len(fits) == len(rows) else state.select(fits)
-        last = np.array([[rows[place].tokens[-1]] for place in fits], np.int32)
-        parts.append(model.advance(kept, last, keep=1))
-    if full:
-        parts.append(read_texts(model, [rows[place].tokens for place in full]))
-    return fits + full, _beside(parts)
-
-
-def _outgrown(length: int, context: int | None) -> bool:
-    """True if the last of `length` tokens no longer fits behind those in view before it."""
-    before = view(length - 1, context)
-    return view(length, context) != View(before.tokens + 1, before.from_beginning)
-
-
-def _beside(parts: Sequence[Step]) -> Step:
-    """Steps of (b, 1, V) side by side: (B, 1, V)."""
-    step = parts[0]
-    for part in parts[1:]:
-        step = Step(np.concatenate([step.logprobs, part.logprobs]), step.state.join(part.state))
-    return step
+        state = step.state if len(going) == len(rows) else step.state.select(going)
+        rows = [rows[place] for place in going]
+        last = np.array([[row.tokens[-1]] for row in rows], np.int32)
+        step = model.advance(state, last, keep=1)

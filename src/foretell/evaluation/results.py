@@ -50,7 +50,7 @@ class RungResult:
     laws_failed: tuple[str, ...]
     """One message for each law that failed."""
     samples: tuple[str, ...]
-    """Continuations of `Comparison.prompts`, in their order."""
+    """Continuations of `Comparison.prompts`, in their order, without the prompt."""
     curve: tuple[CurvePoint, ...]
     """One point for models that count."""
     signature: str
@@ -65,12 +65,15 @@ class TokenSurprisal:
     """One token of the passage that the report shades."""
 
     text: str
+    """The token decoded alone; U+FFFD where it is a piece of a character."""
+    bytes: int
+    """Bytes of the passage that it stands for."""
     bits: float
     probability: float
     alternatives: tuple[tuple[str, float], ...]
     """The likeliest tokens at this place, with their probabilities."""
     decided_by: str
-    """`order 3` for an n-gram; empty where a model cannot say."""
+    """Exactly `order N` for an n-gram; empty where a model cannot say."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Comparison:
     resolution: float
     """Differences in bits per byte below this cannot be seen on this held-out text."""
     prompts: tuple[str, ...]
+    passage_text: str
     passage: dict[str, tuple[TokenSurprisal, ...]]
     """Rung name to the same held-out passage as that rung read it."""
     contrasts: tuple[Contrast, ...]

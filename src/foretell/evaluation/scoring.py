@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretell import __version__
 from foretell.contracts.corpus import fingerprint_texts
 from foretell.contracts.evidence import Evidence, Signature
 from foretell.contracts.language_model import LanguageModel, score_documents
+from foretell.contracts.tokenizer import Tokenizer
 from foretell.models.sliding import Sliding, unlimited
 
 
-def score_texts(
-    model: LanguageModel, texts: Sequence[str], *, end_of_text: bool
-) -> list[Evidence]:
-    """Evidence of each document, read whole from its beginning.
+@dataclass(frozen=True)
+class Reading:
+    """One document as one model read it. Arrays are (T,), the end of the text last if charged."""
+
+    logprobs: NDArray[np.float32]
+    """ln P of each token."""
+    byte_lengths: NDArray[np.int32]
+    """Bytes of the text that each token stands for; 0 for the end."""
+    evidence: Evidence
+
+
+def read_texts(model: LanguageModel, texts: Sequence[str], *, end_of_text: bool) -> list[Reading]:
+    """Each text, read whole from its beginning.
 
     Models with a window slide over it, models with a state carry it through; each token is
     scored once. end_of_text: charge for foretelling the end as well.
@@ -26,26 +38,40 @@ def score_texts(
     edge = np.array([tokenizer.boundary] if end_of_text else [], np.int32)
     documents = [np.concatenate([encoding.tokens, edge]) for encoding in encodings]
     scores = score_documents(unlimited(model), documents)
-    evidence = []
-    for text, encoding, score in zip(texts, encodings, scores, strict=True):
-        unknown = (
-            np.zeros(len(encoding.tokens), bool)
-            if tokenizer.unknown is None
-            else encoding.tokens == tokenizer.unknown
-        )
-        evidence.append(
-            Evidence(
-                nats=-float(score.sum(dtype=np.float64)),
-                tokens=len(score),
-                bytes=int(encoding.byte_lengths.sum()),
-                characters=len(text),
-                words=len(text.split()),
-                unknown=int(unknown.sum()),
-                unknown_bytes=int(encoding.byte_lengths[unknown].sum()),
-                documents=1,
-            )
-        )
-    return evidence
+    readings = []
+    for text, encoding, tokens, logprobs in zip(texts, encodings, documents, scores, strict=True):
+        lengths = np.concatenate([encoding.byte_lengths, np.zeros_like(edge)])
+        evidence = _weigh(text, tokens, lengths, logprobs, tokenizer)
+        readings.append(Reading(logprobs, lengths, evidence))
+    return readings
+
+
+def score_texts(model: LanguageModel, texts: Sequence[str], *, end_of_text: bool) -> list[Evidence]:
+    """Evidence of each text; see `read_texts`."""
+    return [reading.evidence for reading in read_texts(model, texts, end_of_text=end_of_text)]
+
+
+def _weigh(
+    text: str,
+    tokens: NDArray[np.int32],
+    lengths: NDArray[np.int32],
+    logprobs: NDArray[np.float32],
+    tokenizer: Tokenizer,
+) -> Evidence:
+    if tokenizer.unknown is None:
+        unknown = np.zeros(len(tokens), bool)
+    else:
+        unknown = tokens == tokenizer.unknown
+    return Evidence(
+        nats=-float(logprobs.sum(dtype=np.float64)),
+        tokens=len(tokens),
+        bytes=int(lengths.sum()),
+        characters=len(text),
+        words=len(text.split()),
+        unknown=int(unknown.sum()),
+        unknown_bytes=int(lengths[unknown].sum()),
+        documents=1,
+    )
 
 
 def sign(

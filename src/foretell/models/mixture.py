@@ -21,6 +21,7 @@ from foretell.contracts.language_model import (
     LanguageModel,
     Lengths,
     LogProbs,
+    Parametric,
     State,
     Step,
     Tokens,
@@ -72,6 +73,11 @@ class Mixture:
         self.tokenizer = parts[0].tokenizer
         limits = [part.context for part in parts if part.context is not None]
         self.context = min(limits, default=None)
+
+    @property
+    def parameters(self) -> int:
+        """Of the networks among the parts."""
+        return sum(part.parameters for part in self.parts if isinstance(part, Parametric))
 
     def begin(self, rows: int = 1, *, mid_text: bool = False) -> Step:
         return self._mix([part.begin(rows, mid_text=mid_text) for part in self.parts])

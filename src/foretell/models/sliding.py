@@ -23,6 +23,7 @@ from foretell import models
 from foretell.contracts.language_model import (
     LanguageModel,
     Lengths,
+    Parametric,
     State,
     Step,
     Tokens,
@@ -72,6 +73,10 @@ class Sliding:
         self.tokenizer = model.tokenizer
         self.window = model.context
         self.overlap = model.context // 2
+
+    @property
+    def parameters(self) -> int:
+        return self.model.parameters if isinstance(self.model, Parametric) else 0
 
     def begin(self, rows: int = 1, *, mid_text: bool = False) -> Step:
         step = self.model.begin(rows, mid_text=mid_text)

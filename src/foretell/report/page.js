@@ -21,12 +21,12 @@
     heads[1].setAttribute("aria-sort", "ascending");
   }
 
-  const { rungs, say } = JSON.parse(document.getElementById("data").textContent);
+  const { text: passage, rungs, say } = JSON.parse(document.getElementById("data").textContent);
   const shade = document.getElementById("shade");
   if (!shade || !rungs.length) return;
   const tip = document.getElementById("tip");
   const limits = { byte: [0.25, 0.5, 1, 1.5, 2.5, 4, 6], token: [0.5, 1, 2, 4, 6, 9, 12] };
-  const size = new TextEncoder();
+  const letters = Array.from(passage);
   const level = (bits) => limits[shade.value].filter((limit) => bits >= limit).length;
   const visible = (text) => text.replace(/ /g, "␣").replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/\r/g, "␍").replace(/\ufffd/g, "▯");
   const make = (tag, name, text) => {
@@ -49,37 +49,32 @@
   };
   const draw = (pane) => {
     const rung = rungs[pane.querySelector("select").value];
-    const letters = Array.from(rung.text);
     const box = pane.querySelector(".tokens");
     box.replaceChildren();
     pane.querySelector(".total").textContent = rung.note;
-    let glyph = null, last = null;
+    let glyph = null, begun = -1;
     rung.t.forEach((token, index) => {
-      const [start, end, pieces, bits] = token;
+      const [start, end, pieces, bytes, bits] = token;
       const text = letters.slice(start, end).join("");
-      const bytes = size.encode(text).length / pieces || 1;
-      const mine = level(shade.value === "byte" ? bits / bytes : bits);
+      const mine = level(shade.value === "byte" ? bits / Math.max(1, bytes) : bits);
       const span = make("span", "t h" + mine);
       span.tabIndex = index ? -1 : 0;
       Object.assign(span, { rung, token, letters: text });
       if (pieces === 1) {
-        glyph = null;
         fill(span, text);
         box.append(span);
         return;
       }
       // Pieces of one character: slivers under its face.
-      if (!glyph || last[0] !== start || last[1] !== end || glyph.count === pieces) {
+      if (begun !== start) {
         glyph = make("span", "glyph");
         glyph.slivers = make("span", "slivers");
-        glyph.count = 0;
         const face = make("span", "face");
         fill(face, text);
         glyph.append(glyph.slivers, face);
         box.append(glyph);
       }
-      last = token;
-      glyph.count += 1;
+      begun = start;
       glyph.slivers.append(span);
     });
   };
@@ -95,11 +90,10 @@
   };
   const show = (span) => {
     clear();
-    const [start, end, pieces, bits, p, decided, others] = span.token;
+    const [start, end, pieces, , bits, p, decided, others] = span.token;
     span.classList.add("on");
     for (const other of document.querySelectorAll(".reading .t")) {
-      const same = other.rung !== span.rung && other.rung.shared && span.rung.shared;
-      if (same && other.token[0] < end && other.token[1] > start) other.classList.add("also");
+      if (other.rung !== span.rung && other.token[0] < end && other.token[1] > start) other.classList.add("also");
     }
     tip.replaceChildren();
     const name = make("div", "token", visible(span.letters));

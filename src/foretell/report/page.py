@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,6 @@ DIGIT, POINT = "\u2007", "\u2008"
 """Spaces as wide as a digit and as a point."""
 SHAPES = {"s": "square", "o": "disc", "D": "diamond", "^": "triangle"}
 MARK = "▮"
-LOST = "\N{REPLACEMENT CHARACTER}"
-ANCHOR = 12
-"""Tokens that must match the text to find the way again after pieces of characters."""
 
 
 @dataclass(frozen=True)
@@ -58,113 +56,68 @@ class Place:
 
     start: int
     end: int
-    pieces: int = 1
+    pieces: int
 
 
-def align(tokens: Sequence[str], text: str) -> list[Place] | None:
-    """Places of tokens in the text they spell; None if they do not.
+def place_tokens(sizes: Sequence[int], text: str) -> list[Place]:
+    """The characters that tokens of so many bytes stand for, one after another.
 
-    A token that is part of a character reads as U+FFFD, and its characters are found from the
-    tokens on both sides:
+    Tokens that cut a character all get the characters that they spell together:
 
-        text     the 语 is       tokens   "the ", "�", "�", "�", " is"
+        text     the 语 is       sizes   4  1  1  1  3
         places   0-4   4-5 (3 pieces), three times   5-8
+
+    Raises ValueError if the sizes do not add up to the bytes of the text.
     """
+    byte_places = accumulate((len(character.encode()) for character in text), initial=0)
+    character_at = {byte: index for index, byte in enumerate(byte_places)}
+    if sum(sizes) != len(text.encode()):
+        raise ValueError(
+            f"tokens stand for {sum(sizes)} bytes of a passage of {len(text.encode())}; "
+            "give the surprisals of the whole `passage_text` and of no other text"
+        )
     places: list[Place] = []
-    at, index = 0, 0
-    while index < len(tokens):
-        token = tokens[index]
-        if token and LOST not in token and text.startswith(token, at):
-            places.append(Place(at, at + len(token)))
-            at += len(token)
-            index += 1
-            continue
-        stop = index + 1
-        while stop < len(tokens) and (LOST in tokens[stop] or not tokens[stop]):
-            stop += 1
-        anchor = ""
-        for later in tokens[stop : stop + ANCHOR]:
-            if LOST in later:
-                break
-            anchor += later
-        end = find_end(text, at, stop - index, anchor)
-        if end is None:
-            return None
-        places += share_pieces(text, at, end, stop - index)
-        at, index = end, stop
-    return places if at == len(text) else None
-
-
-def find_end(text: str, at: int, pieces: int, anchor: str) -> int | None:
-    """Where the characters behind some pieces end; a byte each if that fits, else the nearest."""
-    if not anchor:
-        return len(text) if at < len(text) else None
-    candidates: list[int] = []
-    end = text.find(anchor, at + 1)
-    while end >= 0 and len(candidates) < 50:
-        if len(text[at:end].encode()) == pieces:
-            return end
-        candidates.append(end)
-        end = text.find(anchor, end + 1)
-    return candidates[0] if candidates else None
-
-
-def share_pieces(text: str, start: int, end: int, pieces: int) -> list[Place]:
-    """Pieces to characters: by bytes if each is one, evenly if that comes out, else all to all."""
-    sizes = [len(character.encode()) for character in text[start:end]]
-    if sum(sizes) != pieces:
-        each, rest = divmod(pieces, len(sizes))
-        if rest or not each:
-            return [Place(start, end, pieces)] * pieces
-        sizes = [each] * len(sizes)
-    return [
-        Place(start + offset, start + offset + 1, size)
-        for offset, size in enumerate(sizes)
-        for _ in range(size)
-    ]
+    at = start = pieces = 0
+    for size in sizes:
+        at += size
+        pieces += 1
+        end = character_at.get(at)
+        if end is not None:
+            places += [Place(start, end, pieces)] * pieces
+            start, pieces = end, 0
+    return places
 
 
 def passage_data(comparison: Comparison, language: str) -> list[dict[str, Any]]:
     """The passage as each rung read it, for the script of the page; rungs in table order."""
-    readings = {
-        rung.name: comparison.passage[rung.name]
+    return [
+        read_rung(rung.name, tokens, comparison.passage_text, language)
         for rung in comparison.rungs
-        if comparison.passage.get(rung.name)
-    }
-    whole = [
-        text
-        for tokens in readings.values()
-        if LOST not in (text := "".join(token.text for token in tokens))
+        if (tokens := comparison.passage.get(rung.name))
     ]
-    text = max(whole, key=lambda t: (whole.count(t), len(t)), default="")
-    return [read_rung(name, tokens, text, language) for name, tokens in readings.items()]
 
 
 def read_rung(
     name: str, tokens: Sequence[TokenSurprisal], text: str, language: str
 ) -> dict[str, Any]:
-    """One rung's reading, compact: each token is start, end, pieces, bits, p, decided, others."""
-    spelled = [token.text for token in tokens]
-    places = align(spelled, text) if text else None
-    shared = places is not None
-    if places is None:
-        text, places = "".join(spelled), []
-        for piece in spelled:
-            start = places[-1].end if places else 0
-            places.append(Place(start, start + len(piece)))
+    """One rung's reading; a token is start, end, pieces, bytes, bits, probability, decided, others.
+
+    Raises ValueError if the tokens do not stand for the text.
+    """
     rows = []
+    places = place_tokens([token.bytes for token in tokens], text)
     for token, place in zip(tokens, places, strict=True):
         others = [
             value
             for other, probability in token.alternatives[:ALTERNATIVES]
             for value in (other, round_for_page(probability))
         ]
-        decided = decided_said(token.decided_by, language)
+        where = [place.start, place.end, place.pieces, int(token.bytes)]
         bits, probability = round(float(token.bits), 2), round_for_page(token.probability)
-        rows.append([place.start, place.end, place.pieces, bits, probability, decided, others])
+        rows.append([*where, bits, probability, decided_said(token.decided_by, language), others])
     total = sum(token.bits for token in tokens) / max(1, len(text.encode()))
     note = words(language)["passage_total"].format(tokens=len(tokens), bits=write_bits(total))
-    return {"name": name, "text": text, "shared": shared, "note": note if shared else "", "t": rows}
+    return {"name": name, "note": note, "t": rows}
 
 
 def round_for_page(probability: float) -> float:
@@ -343,11 +296,12 @@ def render_page(comparison: Comparison, language: str = "en") -> str:
     said = {key: values["say"][key] for key in SCRIPT_WORDS}
     left_out: list[str] = []
     while True:
+        text = comparison.passage_text if passage else ""
         page = template.render(
             **values,
             passage=passage,
             left_out=left_out,
-            data=script_json({"rungs": passage, "say": said}),
+            data=script_json({"text": text, "rungs": passage, "say": said}),
             style=(folder / "page.css").read_text("utf-8"),
             script=script,
             digest=digest,

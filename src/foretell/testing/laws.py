@@ -185,7 +185,9 @@ def join(bench: Bench) -> None:
     keep = rest.shape[1]
     together = bench.model.advance(long.join(short), rest, keep=keep).logprobs
     _equal(bench.model.advance(long, rest[:1], keep=keep).logprobs, together[:1], "alone or joined")
-    _equal(bench.model.advance(short, rest[1:], keep=keep).logprobs, together[1:], "alone or joined")
+    _equal(
+        bench.model.advance(short, rest[1:], keep=keep).logprobs, together[1:], "alone or joined"
+    )
 
 
 def padding(bench: Bench) -> None:
@@ -243,7 +245,9 @@ def truncation(bench: Bench) -> str | None:
         return "its states do not offer truncation"
     for cut in (1, bench.tokens.shape[1] // 2, bench.tokens.shape[1]):
         short = state.truncate(np.full(3, cut, np.int32))
-        replayed = bench.model.advance(bench.model.begin(3).state, bench.tokens[:, : cut - 1], keep=0)
+        replayed = bench.model.advance(
+            bench.model.begin(3).state, bench.tokens[:, : cut - 1], keep=0
+        )
         following = bench.tokens[:, ::-1][:, :2].astype(np.int32)
         _equal(
             bench.model.advance(replayed.state, following, keep=2).logprobs,
@@ -302,9 +306,7 @@ LAWS: dict[str, Callable[[Bench], str | None]] = {
 
 def _gap(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """How far apart log-probabilities are, those that hardly matter raised to FLOOR."""
-    return np.abs(
-        np.maximum(a.astype(np.float64), FLOOR) - np.maximum(b.astype(np.float64), FLOOR)
-    )
+    return np.abs(np.maximum(a.astype(np.float64), FLOOR) - np.maximum(b.astype(np.float64), FLOOR))
 
 
 def _equal(a: NDArray[np.floating], b: NDArray[np.floating], ways: str) -> None:

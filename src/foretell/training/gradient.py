@@ -24,6 +24,7 @@ from foretell.contracts.errors import ForetellError
 from foretell.contracts.learner import Progress
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.batches import Batch, lanes, pack, with_boundaries
+from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
 from foretell.training.optimizers import build_optimizers
 from foretell.training.schedules import warm_up_then_decay
@@ -55,9 +56,7 @@ class GradientSettings:
 class GradientLearner:
     """Trains one network on one machine. Knows no schedule of passes; `fit` has that."""
 
-    def __init__(
-        self, network: Network, tokenizer: Tokenizer, settings: GradientSettings
-    ) -> None:
+    def __init__(self, network: Network, tokenizer: Tokenizer, settings: GradientSettings) -> None:
         self.network = network
         self.tokenizer = tokenizer
         self.settings = settings
@@ -99,7 +98,7 @@ class GradientLearner:
             )
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -169,8 +168,7 @@ class GradientLearner:
             )
         parts = sorted(key for key in values if key.startswith("memory."))
         if parts:
-            kind = type(self.network.empty_memory(1))
-            self._memory = kind(tuple(values[key] for key in parts))
+            self._memory = FixedMemory(tuple(values[key] for key in parts))
 
 
 def _tensor(array: NDArray[np.integer]) -> Tensor:

@@ -21,7 +21,7 @@ from foretell.models.mixture import Mixture, fit_weights
 
 
 class MixtureLearner:
-    """Starts from equal weights; the likelihood is concave in them, so the start does not matter."""
+    """Starts from equal weights; the likelihood is concave, so the start does not matter."""
 
     def __init__(self, parts: Sequence[LanguageModel]) -> None:
         self.parts = list(parts)

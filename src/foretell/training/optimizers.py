@@ -1,16 +1,77 @@
 """Which optimiser learns which parameters.
 
-Muon (Jordan et al. 2024) turns the momentum of a matrix into the nearest orthogonal one, so that
-all directions learn at one speed; AdamW (Loshchilov & Hutter 2019) learns the rest: embeddings,
-norms, biases. Both are PyTorch's own.
+Muon turns the momentum of a matrix into (nearly) the nearest orthogonal one, so that all
+directions learn at one speed; AdamW (Loshchilov & Hutter 2019) learns the rest: embeddings,
+norms, biases. PyTorch's own Muon works in bfloat16 matrix by matrix, which took a third of each
+update on a CPU; this one works in float32 on all matrices of a shape at once.
 """
 
 from __future__ import annotations
 
-from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from collections import defaultdict
+from collections.abc import Iterable
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
 
 from foretell.models.neural.network import Network
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Jordan et al. 2024: a polynomial that drives singular values towards one, steep at zero."""
+STEPS = 5
+
+
+class Muon(Optimizer):
+    """Orthogonalised momentum (Jordan et al. 2024), for matrices only.
+
+    The update of an (m, n) matrix is scaled by 0.2 sqrt(max(m, n)), so that its entries are as
+    large as AdamW's and one weight decay serves both (Liu et al. 2025).
+    """
+
+    def __init__(
+        self, matrices: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95
+    ) -> None:
+        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum}
+        super().__init__(list(matrices), defaults)
+
+    # The base class also takes a closure and returns its loss; nothing here calls it so.
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    shapes[matrix.shape].append(matrix)
+            for shape, matrices in shapes.items():
+                gradients = torch.stack([self._momentum(m, group["momentum"]) for m in matrices])
+                scale = group["lr"] * 0.2 * sqrt(max(shape))
+                for matrix, update in zip(matrices, orthogonalise(gradients), strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(update, alpha=-scale)
+
+    def _momentum(self, matrix: Tensor, momentum: float) -> Tensor:
+        """Nesterov's: the gradient, looked at from where the momentum is going."""
+        assert matrix.grad is not None
+        state = self.state[matrix]
+        if "average" not in state:
+            state["average"] = torch.zeros_like(matrix)
+        average: Tensor = state["average"]
+        average.lerp_(matrix.grad, 1 - momentum)
+        return matrix.grad.lerp(average, momentum)
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """(N, m, n) to matrices with nearly the same singular vectors, and values near one."""
+    turned = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if turned else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    a, b, c = QUINTIC
+    for _ in range(STEPS):
+        square = x @ x.mT
+        x = a * x + torch.baddbmm(square, square, square, beta=b, alpha=c) @ x
+    return x.mT if turned else x
 
 
 def build_optimizers(
@@ -20,29 +81,22 @@ def build_optimizers(
     matrix_learning_rate: float | None,
     weight_decay: float,
 ) -> list[Optimizer]:
-    """Optimisers that share out the parameters; each group remembers its highest rate as `peak`."""
+    """Optimisers that share out the parameters; each group remembers its highest rate as `peak`.
+
+    matrix_learning_rate: of Muon for the matrices between embeddings; None: AdamW has them too.
+    """
     tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for parameter in network.parameters():
         inner = parameter.ndim == 2 and id(parameter) not in tables
         (matrices if inner else rest).append(parameter)
+    groups = [{"params": rest, "weight_decay": 0.0}]
     optimizers: list[Optimizer] = []
-    if matrix_learning_rate is not None and matrices:
-        optimizers.append(
-            Muon(
-                matrices,
-                lr=matrix_learning_rate,
-                weight_decay=weight_decay,
-                momentum=0.95,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
-        groups = [{"params": rest, "weight_decay": 0.0}]
+    if matrix_learning_rate is None:
+        groups.append({"params": matrices, "weight_decay": weight_decay})
     else:
-        groups = [
-            {"params": matrices, "weight_decay": weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
+        optimizers.append(Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay))
     optimizers.append(AdamW(groups, lr=learning_rate, betas=(0.9, 0.95), fused=True))
     for optimizer in optimizers:
         for group in optimizer.param_groups:

@@ -1,0 +1,201 @@
+"""Train and measure one rung, and remember it, so that it is never done twice.
+
+rungs/gpt-bpe-1024/     whole or not there
+  model/                what `foretell generate` and `verify` take
+  rung.json             how it was trained, what it cost on every document, laws, samples
+work/gpt-bpe-1024/      checkpoints of a rung that is not finished
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from foretell import models
+from foretell.contracts.evidence import Evidence
+from foretell.contracts.language_model import LanguageModel, Noticing, Parametric
+from foretell.contracts.learner import Budget
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.decoding.generate import DecodingSettings, generate, measure_milliseconds_per_token
+from foretell.evaluation.results import CurvePoint
+from foretell.evaluation.scoring import score_texts, sign
+from foretell.ladder.rungs import Rung
+from foretell.models.sliding import unlimited
+from foretell.storage import check_seal, new_folder, seal, size_of
+from foretell.testing.laws import check_laws
+from foretell.training.fit import Glance, Run, fit
+from foretell.training.mixing import MixtureLearner
+from foretell.training.recipes import build_learner
+
+Watch = Callable[[Glance], None]
+EM_PASSES = 60
+SAMPLE_TOKENS = 60
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The parts of the split, as texts."""
+
+    train: list[str]
+    stopping: list[str]
+    tuning: list[str]
+    held_out: list[str]
+    end_of_text: bool
+    """False where documents are passages, whose ends mean nothing."""
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What rung.json holds, and where the model is."""
+
+    slug: str
+    family: str
+    name: str
+    tokenizer: str
+    parameters: int | None
+    evidence: tuple[Evidence, ...]
+    """Of each held-out document."""
+    stopping_bits: float
+    """Bits per byte on the stopping part, by which the floor is chosen."""
+    signature: dict[str, Any]
+    bytes_on_disk: int
+    train_seconds: float
+    tokens: int
+    passes: int
+    ended: str
+    milliseconds_per_token: float
+    laws_passed: int
+    laws_checked: int
+    laws_failed: tuple[str, ...]
+    samples: tuple[str, ...]
+    curve: tuple[CurvePoint, ...]
+    notices: tuple[str, ...]
+    weights: dict[str, float]
+    """Of a mixture, by slug."""
+    folder: str
+
+    def load(self) -> LanguageModel:
+        return models.load(Path(self.folder))
+
+
+def load_finished(out: Path, slug: str) -> Finished | None:
+    """A rung that an earlier run finished; None if there is none."""
+    folder = out / "rungs" / slug
+    if not folder.exists():
+        return None
+    check_seal(folder)
+    content = json.loads((folder / "rung.json").read_text("utf-8"))
+    content["evidence"] = tuple(Evidence(**each) for each in content["evidence"])
+    content["curve"] = tuple(CurvePoint(**each) for each in content["curve"])
+    for name in ("laws_failed", "samples", "notices"):
+        content[name] = tuple(content[name])
+    return Finished(**content, folder=str(folder / "model"))
+
+
+def train_rung(
+    rung: Rung,
+    tokenizer: Tokenizer,
+    texts: Texts,
+    out: Path,
+    *,
+    budget: Budget,
+    seed: int,
+    watch: Watch | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Finished:
+    """Train, measure and write one rung."""
+    learner = build_learner(rung.family, tokenizer, seed=seed)
+    work = out / "work" / rung.slug
+    run = fit(
+        learner,
+        texts.train,
+        budget=budget,
+        held_out=() if rung.counts else texts.stopping,
+        checkpoints=None if rung.counts else work,
+        watch=watch,
+        stop=stop,
+    )
+    finished = _finish(learner.model(), rung.family, rung.slug, texts, out, run, seed, {})
+    shutil.rmtree(work, ignore_errors=True)
+    return finished
+
+
+def train_mixture(
+    parts: Sequence[Finished], texts: Texts, out: Path, *, seed: int, watch: Watch | None = None
+) -> Finished:
+    """Weights by EM on the tuning part, which nothing else has seen."""
+    learner = MixtureLearner([unlimited(part.load()) for part in parts])
+    run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
+    shares = learner.weights.tolist()
+    weights = {part.slug: share for part, share in zip(parts, shares, strict=True)}
+    return _finish(learner.model(), "mixture", "mixture", texts, out, run, seed, weights)
+
+
+def _finish(
+    model: LanguageModel,
+    family: str,
+    slug: str,
+    texts: Texts,
+    out: Path,
+    run: Run,
+    seed: int,
+    weights: dict[str, float],
+) -> Finished:
+    stopping = Evidence.sum(score_texts(model, texts.stopping, end_of_text=False)).bits_per_byte
+    curve = run.curve or (CurvePoint(run.seconds, run.tokens, stopping),)
+    laws = check_laws(model, texts=texts.held_out[:3], width=12, seed=seed)
+    settings = DecodingSettings(max_tokens=SAMPLE_TOKENS, temperature=0.8, top_p=0.95, seed=seed)
+    samples = generate(model, list(texts.prompts), settings=settings)
+    with new_folder(out / "rungs" / slug) as folder:
+        (folder / "model").mkdir()
+        models.write(model, folder / "model")
+        finished = Finished(
+            slug=slug,
+            family=family,
+            name=name_model(model, family, len(weights)),
+            tokenizer=model.tokenizer.name,
+            parameters=model.parameters if isinstance(model, Parametric) else None,
+            evidence=tuple(score_texts(model, texts.held_out, end_of_text=texts.end_of_text)),
+            stopping_bits=stopping,
+            signature=sign(model, texts.held_out, end_of_text=texts.end_of_text).as_dict(),
+            bytes_on_disk=size_of(folder / "model"),
+            train_seconds=run.seconds,
+            tokens=run.tokens,
+            passes=run.passes,
+            ended=run.ended,
+            milliseconds_per_token=measure_milliseconds_per_token(model, seed=seed),
+            laws_passed=sum(law.passed for law in laws),
+            laws_checked=len(laws),
+            laws_failed=tuple(f"{law.law}: {law.message}" for law in laws if not law.passed),
+            samples=tuple(sample.text for sample in samples),
+            curve=curve,
+            notices=model.notices if isinstance(model, Noticing) else (),
+            weights=weights,
+            folder=str(out / "rungs" / slug / "model"),
+        )
+        content = asdict(finished)
+        del content["folder"]
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        (folder / "rung.json").write_text(text, "utf-8")
+        seal(folder, {"slug": slug})
+    return finished
+
+
+NAMES = {"gpt": "GPT", "lstm": "LSTM", "gru": "GRU", "rnn": "Elman RNN"}
+
+
+def name_model(model: LanguageModel, family: str, parts: int) -> str:
+    """`GPT 1.3M, BPE 2k`, as the table says it."""
+    if family == "mixture":
+        return f"mixture ({parts}), {model.tokenizer.name}"
+    if family == "kneser-ney":
+        return f"5-gram Kneser-Ney, {model.tokenizer.name}"
+    if family not in NAMES:
+        return f"{family}, {model.tokenizer.name}"
+    size = model.parameters if isinstance(model, Parametric) else 0
+    return f"{NAMES[family]} {size / 1e6:.1f}M, {model.tokenizer.name}"

@@ -1,0 +1,201 @@
+"""The only training loop: passes and batches, budget, held-out curve, early stop, checkpoints.
+
+    run = fit(learner, texts, budget=Budget.parse("5m"), held_out=texts_kept_back)
+    model = learner.model()
+
+The same loop counts n-grams, descends gradients and fits mixtures; see `contracts.learner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+from foretell.contracts.corpus import fingerprint_texts
+from foretell.contracts.errors import ForetellError
+from foretell.contracts.evidence import Evidence
+from foretell.contracts.learner import Budget, Learner, Progress
+from foretell.evaluation.results import CurvePoint
+from foretell.evaluation.scoring import score_texts
+from foretell.training.checkpoints import Checkpoints, Position
+
+LOOKS = 16
+"""How often the held-out text is read during a run with a budget."""
+PATIENCE = 5
+"""Looks without a better one after which a run ends early."""
+CHECKPOINT_SECONDS = 15.0
+
+
+class Interrupted(ForetellError):
+    """The user asked to stop; what was learned so far is in the checkpoint folder."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a progress display shows of a run in progress."""
+
+    spent: float
+    """Share of the budget, 0 to 1."""
+    seconds: float
+    tokens: int
+    nats_per_token: float
+    """Of the latest batches, on the training text."""
+    curve: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run did."""
+
+    seconds: float
+    tokens: int
+    passes: int
+    updates: int
+    ended: str
+    """`budget`, or `early` when the held-out text had long stopped getting better."""
+    curve: tuple[CurvePoint, ...]
+    """On the held-out text; empty if there was none."""
+
+
+def fit(
+    learner: Learner,
+    texts: Sequence[str],
+    *,
+    budget: Budget,
+    held_out: Sequence[str] = (),
+    checkpoints: Path | None = None,
+    watch: Callable[[Glance], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Teach `learner` until the budget is spent. The learner then holds its best model.
+
+    held_out: for the curve and the early stop; the model that did best on it is the one kept.
+    checkpoints: a folder from which the same call, made again after any kind of end, goes on; with
+    a budget of tokens or passes the result is the same bit for bit. watch: called after updates.
+    stop: asked after updates; when it says yes, a checkpoint is written and Interrupted raised.
+
+    Raises ForetellError if the checkpoint is of another text or budget.
+    """
+    if budget == Budget():
+        raise ForetellError("a run needs a budget: seconds, tokens or passes")
+    learner.feed(texts)
+    recipe = f"{fingerprint_texts(texts)} {fingerprint_texts(held_out)} {budget}"
+    with TemporaryDirectory() as scratch:
+        store = Checkpoints(checkpoints or Path(scratch), recipe)
+        position = store.restore(learner)
+        loop = _Loop(learner, budget, held_out, store, position, watch, stop)
+        return loop.run(keep=checkpoints is not None)
+
+
+class _Loop:
+    """One call of fit; everything that has to survive a kill stands in `position`."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        budget: Budget,
+        held_out: Sequence[str],
+        store: Checkpoints,
+        position: Position,
+        watch: Callable[[Glance], None] | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.learner, self.budget, self.held_out = learner, budget, held_out
+        self.store, self.position = store, position
+        self.watch, self.stop = watch, stop
+        self.recent: list[Progress] = []
+        self.clock = monotonic()
+        self.saved = self.clock
+
+    def run(self, *, keep: bool) -> Run:
+        position = self.position
+        while not position.ended:
+            batches = iter(self.learner.batches(position.passes))
+            for batch in islice(batches, position.batches, None):
+                progress = self.learner.update(batch, spent=self.spent())
+                position.batches += 1
+                position.updates += 1
+                position.tokens += progress.tokens
+                self.recent = [*self.recent[-19:], progress]
+                self.tick()
+                if self.held_out and self.spent() >= (position.looks + 1) / LOOKS:
+                    self.look()
+                if self.watch is not None:
+                    self.watch(self.glance())
+                if position.ended or self.spent() >= 1:
+                    break
+                self.save_now_and_then(keep)
+            else:
+                self.learner.end_pass()
+                position.passes, position.batches = position.passes + 1, 0
+                if position.updates == 0:
+                    raise ForetellError("there is no text to learn from; give more text")
+            if not position.ended and self.spent() >= 1:
+                position.ended = "budget"
+        self.finish()
+        return Run(
+            seconds=position.seconds,
+            tokens=position.tokens,
+            passes=position.passes,
+            updates=position.updates,
+            ended=position.ended,
+            curve=tuple(position.curve),
+        )
+
+    def tick(self) -> None:
+        now = monotonic()
+        self.position.seconds += now - self.clock
+        self.clock = now
+
+    def spent(self) -> float:
+        at = self.position
+        return self.budget.spent(seconds=at.seconds, tokens=at.tokens, passes=at.passes)
+
+    def look(self) -> None:
+        """Read the held-out text, keep the model if it is the best yet, end if none will come.
+
+        The time this takes counts neither as training nor against the budget.
+        """
+        at = self.position
+        at.looks = int(self.spent() * LOOKS)
+        evidence = score_texts(self.learner.model(), self.held_out, end_of_text=False)
+        total = Evidence.sum(evidence)
+        at.curve.append(CurvePoint(at.seconds, at.tokens, total.bits_per_byte))
+        best = min(range(len(at.curve)), key=lambda index: at.curve[index].bits_per_byte)
+        if best == len(at.curve) - 1:
+            self.store.keep_best(self.learner, at)
+        elif len(at.curve) - 1 - best >= PATIENCE:
+            at.ended = "early"
+        self.clock = monotonic()
+
+    def save_now_and_then(self, keep: bool) -> None:
+        asked = self.stop is not None and self.stop()
+        if keep and (asked or monotonic() - self.saved > CHECKPOINT_SECONDS):
+            self.store.save(self.learner, self.position)
+            self.saved = self.clock = monotonic()
+        if asked:
+            raise Interrupted("stopped; the same command goes on from here")
+
+    def finish(self) -> None:
+        """Leave the learner with its best model: the last, unless an earlier look was better."""
+        at = self.position
+        if at.curve and at.ended == "budget" and at.looks < LOOKS:
+            at.looks = LOOKS
+            self.look()
+            at.ended = "budget"
+        if at.curve and min(point.bits_per_byte for point in at.curve) < at.curve[-1].bits_per_byte:
+            self.store.restore_best(self.learner, at)
+
+    def glance(self) -> Glance:
+        tokens = sum(progress.tokens for progress in self.recent)
+        return Glance(
+            spent=self.spent(),
+            seconds=self.position.seconds,
+            tokens=self.position.tokens,
+            nats_per_token=sum(progress.nats for progress in self.recent) / max(1, tokens),
+            curve=tuple(self.position.curve),
+        )

@@ -1,0 +1,41 @@
+"""Learners by name, with every number in sight: sizes and settings that did best per minute on
+two cores. What was tried stands in docs/decisions/ladder.md.
+"""
+
+from __future__ import annotations
+
+from foretell.contracts.errors import ForetellError, MissingExtra
+from foretell.contracts.learner import Learner
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.training.counting import CountingLearner, CountingSettings
+
+COUNTING = ("unigram", "kneser-ney")
+NETWORKS = ("rnn", "gru", "lstm", "gpt")
+
+
+def build_learner(
+    family: str,
+    tokenizer: Tokenizer,
+    *,
+    seed: int = 0,
+    order: int = 5,
+    prune: tuple[int, ...] = (0,),
+) -> Learner:
+    """A learner that has read nothing yet. order and prune are for Kneser-Ney alone.
+
+    Raises ForetellError for an unknown family, MissingExtra for a network without PyTorch.
+    """
+    if family in COUNTING:
+        order = 1 if family == "unigram" else order
+        return CountingLearner(tokenizer, CountingSettings(order=order, prune=prune))
+    if family not in NETWORKS:
+        raise ForetellError(
+            f"there is no family {family!r}; choose from {', '.join((*COUNTING, *NETWORKS))}"
+        )
+    try:
+        from foretell.training import networks
+    except ModuleNotFoundError as problem:
+        if problem.name not in ("torch", "safetensors"):
+            raise
+        raise MissingExtra(f'a {family} needs PyTorch: pip install "foretell[neural]"') from None
+    return networks.build(family, tokenizer, seed=seed)
