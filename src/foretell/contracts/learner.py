@@ -75,6 +75,11 @@ class Learner(Protocol):
 
     tokenizer: Tokenizer
 
+    @property
+    def recipe(self) -> str:
+        """All that decides what it learns from a text; a checkpoint of another one is refused."""
+        ...
+
     def feed(self, texts: Sequence[str]) -> None:
         """Take the training texts, before the first update. Reads; learns nothing."""
         ...

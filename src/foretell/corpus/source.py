@@ -82,5 +82,22 @@ def load_corpus(
     )
 
 
+def load_texts(
+    path: Path,
+    *,
+    field: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """The cleaned documents of a file or folder, whole, copies and all; for scoring.
+
+    Raises TextError as `load_corpus` does, but for no length.
+    """
+    found = (clean(each.text) for each in read_documents(path, field=field, progress=progress))
+    texts = [text for text in found if text and not text.isspace()]
+    if not texts:
+        raise TextError(f"{path} holds no text but white space. {GIVE}")
+    return texts
+
+
 def _is_blank(document: Document) -> bool:
     return not document.text or document.text.isspace()

@@ -18,9 +18,9 @@ class CompareOptions:
     on where it was stopped."""
     field: str | None = None
     """Column or key that holds the text, for csv, jsonl and parquet."""
-    rungs: list[str] = dataclasses.field(default_factory=list)
-    """Rungs as family:tokenizer:size, such as gpt:bytes or lstm:bpe:2048 or kneser-ney:words;
-    the whole ladder if not given."""
+    rungs: str | None = None
+    """Rungs as family:tokenizer:size, with commas between, such as
+    gpt:bytes,lstm:bpe:2048,kneser-ney:words; the whole ladder if not given."""
     seed: int = 0
     """Decides the split, the first weights, the order of the text and the samples."""
     threads: int | None = None
@@ -30,3 +30,50 @@ class CompareOptions:
     tokens: dict[str, int] = dataclasses.field(default_factory=dict)
     """Tokens for each network to learn from, in place of time; a finished comparison writes this
     into its compare.yaml, which so repeats it exactly."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of training one model; a field a flag."""
+
+    model: Literal["unigram", "kneser-ney", "rnn", "gru", "lstm", "gpt"] = "lstm"
+    """Family of the model."""
+    tokenizer: Literal["bytes", "characters", "words", "bpe", "unigram"] = "bpe"
+    """What a token is; all but words can spell every text, Chinese too."""
+    size: int | None = None
+    """Vocabulary of a bpe or unigram tokenizer; from the size of the text if not given."""
+    budget: str = "2m"
+    """When to stop: 90s, 5m, 2h, '3 passes' or '500k tokens'. Counting takes one pass."""
+    field: str | None = None
+    """Column or key that holds the text, for csv, jsonl and parquet."""
+    order: int = 5
+    """Longest n-gram of kneser-ney."""
+    prune: str = "0"
+    """Drop n-grams of order 1, 2, ... of kneser-ney seen this often or less, such as 0,0,1; the
+    last number repeats."""
+    seed: int = 0
+    """Decides the split, the first weights and the order of the text."""
+    threads: int | None = None
+    """Processor cores to use; all if not given."""
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """Options of generating text; a field a flag."""
+
+    max_tokens: int = 200
+    """Most tokens to generate."""
+    temperature: float = 0.8
+    """0 always takes the likeliest token; 1 draws as the model foretells."""
+    top_k: int | None = None
+    """Draw from the k likeliest tokens only."""
+    top_p: float | None = 0.95
+    """Draw from the likeliest tokens that hold this much of the probability."""
+    min_p: float | None = None
+    """Draw from tokens at least this likely, against the likeliest."""
+    repetition: float = 1.0
+    """Over 1 makes tokens of the last stretch less likely."""
+    stop: str | None = None
+    """End before this text."""
+    seed: int = 0
+    """Equal seeds give equal texts."""

@@ -59,10 +59,10 @@ def default_ladder(size: int, *, networks: bool) -> list[Rung]:
     return ladder
 
 
-def parse_rungs(specs: Sequence[str], size: int) -> list[Rung]:
-    """`gpt`, `gpt:bytes`, `lstm:bpe:2048` to rungs. Raises ForetellError for what there is not."""
+def parse_rungs(asked: str, size: int) -> list[Rung]:
+    """`gpt,lstm:bytes,kneser-ney:bpe:2048` to rungs. Raises ForetellError for what there is not."""
     rungs = []
-    for spec in specs:
+    for spec in asked.replace(" ", "").split(","):
         family, _, rest = spec.partition(":")
         kind, _, number = rest.partition(":")
         kind = kind or "bpe"
@@ -76,7 +76,7 @@ def parse_rungs(specs: Sequence[str], size: int) -> list[Rung]:
             raise ForetellError(f"cannot read {spec!r}; write family:bpe:2048, or family:{kind}")
         rungs.append(Rung(family, kind, (int(number or size) if kind in SUBWORDS else None)))
     if len(set(rungs)) < len(rungs):
-        raise ForetellError(f"a rung is named twice in {', '.join(specs)}; name each once")
+        raise ForetellError(f"a rung is named twice in {asked}; name each once")
     if not any(rung.family == "kneser-ney" for rung in rungs):
         # The floor is what every number is held against, so it is always there.
         rungs.insert(0, Rung("kneser-ney", "bpe", size))

@@ -13,16 +13,16 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from foretell import models
-from foretell.contracts.evidence import Evidence
+from foretell.contracts.evidence import Evidence, Signature
 from foretell.contracts.language_model import LanguageModel, Noticing, Parametric
 from foretell.contracts.learner import Budget
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.decoding.generate import DecodingSettings, generate, measure_milliseconds_per_token
+from foretell.evaluation.comparing import Score, measure
 from foretell.evaluation.results import CurvePoint
-from foretell.evaluation.scoring import score_texts, sign
+from foretell.evaluation.scoring import score_texts
 from foretell.ladder.rungs import Rung
 from foretell.models.sliding import unlimited
 from foretell.storage import check_seal, new_folder, seal, size_of
@@ -58,11 +58,10 @@ class Finished:
     name: str
     tokenizer: str
     parameters: int | None
-    evidence: tuple[Evidence, ...]
-    """Of each held-out document."""
+    score: Score
+    """On the held-out part."""
     stopping_bits: float
     """Bits per byte on the stopping part, by which the floor is chosen."""
-    signature: dict[str, Any]
     bytes_on_disk: int
     train_seconds: float
     tokens: int
@@ -90,7 +89,10 @@ def load_finished(out: Path, slug: str) -> Finished | None:
         return None
     check_seal(folder)
     content = json.loads((folder / "rung.json").read_text("utf-8"))
-    content["evidence"] = tuple(Evidence(**each) for each in content["evidence"])
+    content["score"] = Score(
+        tuple(Evidence(**each) for each in content["score"]["evidence"]),
+        Signature(**content["score"]["signature"]),
+    )
     content["curve"] = tuple(CurvePoint(**each) for each in content["curve"])
     for name in ("laws_failed", "samples", "notices"):
         content[name] = tuple(content[name])
@@ -126,11 +128,25 @@ def train_rung(
 
 
 def train_mixture(
-    parts: Sequence[Finished], texts: Texts, out: Path, *, seed: int, watch: Watch | None = None
+    parts: Sequence[Finished],
+    texts: Texts,
+    out: Path,
+    *,
+    least: float,
+    seed: int,
+    watch: Watch | None = None,
 ) -> Finished:
-    """Weights by EM on the tuning part, which nothing else has seen."""
+    """Weights by EM on the tuning part, which nothing else has seen.
+
+    least: a part with less weight is left out, and the others are weighed again.
+    """
     learner = MixtureLearner([unlimited(part.load()) for part in parts])
     run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
+    kept = [part for part, weight in zip(parts, learner.weights, strict=True) if weight >= least]
+    if 2 <= len(kept) < len(parts):
+        learner = learner.without(learner.weights < least)
+        run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
+        parts = kept
     shares = learner.weights.tolist()
     weights = {part.slug: share for part, share in zip(parts, shares, strict=True)}
     return _finish(learner.model(), "mixture", "mixture", texts, out, run, seed, weights)
@@ -160,9 +176,8 @@ def _finish(
             name=name_model(model, family, len(weights)),
             tokenizer=model.tokenizer.name,
             parameters=model.parameters if isinstance(model, Parametric) else None,
-            evidence=tuple(score_texts(model, texts.held_out, end_of_text=texts.end_of_text)),
+            score=measure(model, texts.held_out, end_of_text=texts.end_of_text),
             stopping_bits=stopping,
-            signature=sign(model, texts.held_out, end_of_text=texts.end_of_text).as_dict(),
             bytes_on_disk=size_of(folder / "model"),
             train_seconds=run.seconds,
             tokens=run.tokens,

@@ -72,7 +72,7 @@ class Checkpoints:
                 continue
             if facts["recipe"] != self.recipe:
                 raise ForetellError(
-                    f"{self.folder} belongs to a run on another text or with another budget; "
+                    f"{self.folder} belongs to a run on another text or with other settings; "
                     "give another output, or remove it"
                 )
             learner.restore(folder / "learner")

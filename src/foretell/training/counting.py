@@ -35,6 +35,10 @@ class CountingLearner:
         self._read: list[NDArray[np.int32]] = []
         self._model: NGram | None = None
 
+    @property
+    def recipe(self) -> str:
+        return f"{self.settings} {self.tokenizer.fingerprint}"
+
     def feed(self, texts: Sequence[str]) -> None:
         self._texts = texts
 

@@ -78,12 +78,12 @@ def fit(
     a budget of tokens or passes the result is the same bit for bit. watch: called after updates.
     stop: asked after updates; when it says yes, a checkpoint is written and Interrupted raised.
 
-    Raises ForetellError if the checkpoint is of another text or budget.
+    Raises ForetellError if the checkpoint is of another learner, text or budget.
     """
     if budget == Budget():
         raise ForetellError("a run needs a budget: seconds, tokens or passes")
     learner.feed(texts)
-    recipe = f"{fingerprint_texts(texts)} {fingerprint_texts(held_out)} {budget}"
+    recipe = f"{learner.recipe} {fingerprint_texts(texts)} {fingerprint_texts(held_out)} {budget}"
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe)
         position = store.restore(learner)

@@ -70,6 +70,10 @@ class GradientLearner:
         self._documents: list[NDArray[np.int32]] = []
         self._memory: Any = None
 
+    @property
+    def recipe(self) -> str:
+        return f"{self.network.sizes} {self.settings} {self.tokenizer.fingerprint}"
+
     def feed(self, texts: Sequence[str]) -> None:
         tokens = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
         self._documents = with_boundaries(tokens, self.tokenizer.boundary)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from foretell.contracts.corpus import fingerprint_texts
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.language_model import LanguageModel, score_documents
 from foretell.contracts.learner import Progress
@@ -28,9 +29,24 @@ class MixtureLearner:
         self.tokenizer = self.parts[0].tokenizer
         self.weights = np.full(len(self.parts), 1 / len(self.parts))
         self._logs: NDArray[np.float64] = np.zeros((0, len(self.parts)))
+        self._texts = ""
         self._next = self.weights
 
+    @property
+    def recipe(self) -> str:
+        return f"{len(self.parts)} parts {self.tokenizer.fingerprint}"
+
+    def without(self, dropped: NDArray[np.bool_]) -> MixtureLearner:
+        """A learner of the other parts (P,), which need not read the same text again."""
+        pairs = zip(self.parts, dropped, strict=True)
+        fewer = MixtureLearner([part for part, gone in pairs if not gone])
+        fewer._logs, fewer._texts = self._logs[:, ~dropped], self._texts
+        return fewer
+
     def feed(self, texts: Sequence[str]) -> None:
+        if self._texts == fingerprint_texts(texts):
+            return
+        self._texts = fingerprint_texts(texts)
         documents = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
         columns = [np.concatenate(score_documents(part, documents)) for part in self.parts]
         self._logs = np.stack(columns, axis=1).astype(np.float64)

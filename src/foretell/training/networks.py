@@ -12,6 +12,10 @@ from foretell.models.neural.network import Network
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
 from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.recipes import Needs
+
+LIBRARY_BYTES = 350_000_000
+"""Resident memory of a process that has done nothing but import PyTorch."""
 
 
 def build(family: str, tokenizer: Tokenizer, *, seed: int) -> GradientLearner:
@@ -20,6 +24,18 @@ def build(family: str, tokenizer: Tokenizer, *, seed: int) -> GradientLearner:
         torch.manual_seed(seed)
         network = _network(family, tokenizer.vocabulary_size)
     return GradientLearner(network, tokenizer, _settings(family, seed))
+
+
+def estimate_needs(family: str, tokenizer: Tokenizer) -> Needs:
+    """Of a family, on PyTorch's meta device, which has shapes and no numbers."""
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        network = _network(family, tokenizer.vocabulary_size)
+    settings = _settings(family, 0)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    tokens = settings.rows * settings.width
+    # Logits, their softmax and its gradient; about 40 vectors a token and layer besides.
+    activations = tokens * (3 * tokenizer.vocabulary_size + 40 * 4 * network.sizes.width) * 4
+    return Needs(parameters, LIBRARY_BYTES + 16 * parameters + activations)
 
 
 def _network(family: str, vocabulary: int) -> Network:

@@ -4,6 +4,10 @@ two cores. What was tried stands in docs/decisions/ladder.md.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
 from foretell.contracts.errors import ForetellError, MissingExtra
 from foretell.contracts.learner import Learner
 from foretell.contracts.tokenizer import Tokenizer
@@ -11,6 +15,21 @@ from foretell.training.counting import CountingLearner, CountingSettings
 
 COUNTING = ("unigram", "kneser-ney")
 NETWORKS = ("rnn", "gru", "lstm", "gpt")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What training a network takes."""
+
+    parameters: int
+    memory: int
+    """Bytes, an estimate: weights, gradient, optimiser, activations, and PyTorch itself."""
+
+
+def estimate_needs(family: str, tokenizer: Tokenizer) -> Needs:
+    """Of a network, without building its weights. Raises as `build_learner` does."""
+    needs: Needs = _networks(family).estimate_needs(family, tokenizer)
+    return needs
 
 
 def build_learner(
@@ -28,14 +47,19 @@ def build_learner(
     if family in COUNTING:
         order = 1 if family == "unigram" else order
         return CountingLearner(tokenizer, CountingSettings(order=order, prune=prune))
+    learner: Learner = _networks(family).build(family, tokenizer, seed=seed)
+    return learner
+
+
+def _networks(family: str) -> Any:
+    """The module that knows networks, once PyTorch is known to be there."""
     if family not in NETWORKS:
         raise ForetellError(
             f"there is no family {family!r}; choose from {', '.join((*COUNTING, *NETWORKS))}"
         )
     try:
-        from foretell.training import networks
+        return import_module("foretell.training.networks")
     except ModuleNotFoundError as problem:
         if problem.name not in ("torch", "safetensors"):
             raise
         raise MissingExtra(f'a {family} needs PyTorch: pip install "foretell[neural]"') from None
-    return networks.build(family, tokenizer, seed=seed)

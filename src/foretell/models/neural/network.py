@@ -47,6 +47,8 @@ class Network(nn.Module):
     """A causal network with a softmax tied to its embedding: P(w | ...) = exp(w.h) / Z."""
 
     family: str
+    sizes: Any
+    """All that decides the shape of the weights; a frozen dataclass with a repr."""
     context: int | None
     embedding: nn.Embedding
 

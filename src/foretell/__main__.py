@@ -1,0 +1,7 @@
+"""`python -m foretell` is `foretell`."""
+
+import sys
+
+from foretell.cli.main import main
+
+sys.exit(main())

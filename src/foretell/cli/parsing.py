@@ -1,0 +1,46 @@
+"""The command-line library (jsonargparse) bent to one house rule: a refusal is one line.
+
+Each verb is a module with three names: HELP, add(parser), run(arguments). Options are frozen
+dataclasses, a flag a field, its docstring the help. docs/decisions/command-line.md says why this
+library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from foretell.contracts.errors import ForetellError
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+Options = TypeVar("Options")
+
+
+class Parser(ArgumentParser):
+    """Raises ForetellError where the library would print usage and end the process."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        said = " ".join(str(message).split())
+        said = said.replace("Parser key ", "option ").replace("typing.", "")
+        raise ForetellError(f"{said}; see {self.prog} --help")
+
+
+def options_of(kind: type[Options], arguments: Namespace) -> Options:
+    """The dataclass that a verb's arguments spell."""
+    values: dict[str, Any] = {each.name: arguments[each.name] for each in fields(kind)}  # type: ignore[arg-type]
+    return kind(**values)
+
+
+def add_json(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON, and nothing else on stdout"
+    )
+
+
+def add_dry_run(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, with its time and memory"
+    )

@@ -1,0 +1,73 @@
+"""`foretell train`: one model from one text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foretell.cli.parsing import add_dry_run, add_json, options_of
+from foretell.ladder.options import TrainOptions
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+HELP = "train one model on a text"
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "text", nargs="?", type=str, help="file or folder; Python's documentation if not given"
+    )
+    parser.add_argument("--out", type=str, help="folder for the model; models/FAMILY if not given")
+    parser.add_argument("--config", action="config", help="options from a YAML file")
+    parser.add_class_arguments(TrainOptions)
+    add_dry_run(parser)
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    from foretell.cli.progress import Display, Stop
+    from foretell.corpus.source import load_corpus
+    from foretell.ladder import single
+    from foretell.storage import refuse_existing
+
+    options = options_of(TrainOptions, arguments)
+    path = None if arguments.text is None else Path(arguments.text)
+    out = Path(arguments.out or Path("models") / options.model)
+    refuse_existing(out)
+    with Display() as display, Stop(display) as stop:
+        corpus = load_corpus(path, field=options.field, seed=options.seed, progress=display.reading)
+        display.corpus(corpus)
+        if arguments.dry_run:
+            plan = [single.plan(corpus, options)]
+        else:
+            watch = display.learning(options.model)
+            trained = single.train_into(out, corpus, options, watch=watch, stop=stop)
+    if arguments.dry_run:
+        if arguments.json:
+            sys.stdout.write(json.dumps([step.as_dict() for step in plan]) + "\n")
+        else:
+            display.show_plan(plan)
+        return 0
+    bits, total, run = trained.score.bits_per_byte, trained.score.total, trained.run
+    if arguments.json:
+        found = {
+            "model": str(out),
+            "bits_per_byte": bits.value,
+            "interval": [bits.low, bits.high],
+            "perplexity": total.perplexity,
+            "signature": str(trained.score.signature),
+            "seconds": run.seconds,
+            "tokens": run.tokens,
+            "ended": run.ended,
+        }
+        sys.stdout.write(json.dumps(found) + "\n")
+        return 0
+    display.show(
+        f"{out}: {bits.value:.3f} bits per byte [{bits.low:.3f}, {bits.high:.3f}] on "
+        f"{total.documents} held-out documents, after {run.seconds:.0f} s and {run.tokens:,} tokens"
+    )
+    display.show_commands((("Next", f'foretell generate {out} ""'), ("", f"foretell verify {out}")))
+    return 0

@@ -1,0 +1,319 @@
+"""The main job: one text, every rung, the same held-out bytes, one recommendation.
+
+read and split -> tokenizers -> rungs that count -> networks, within the time that is left
+-> mixture, on the tuning part -> numbers on the held-out part -> Comparison
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+import yaml
+
+from foretell.contracts.corpus import Split
+from foretell.contracts.errors import ForetellError, MissingExtra, OutputExists, TextError
+from foretell.contracts.learner import Budget
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.corpus.source import LoadedCorpus, load_corpus
+from foretell.evaluation.results import Comparison
+from foretell.ladder.clock import Clock
+from foretell.ladder.machine import has_networks, set_threads
+from foretell.ladder.options import CompareOptions
+from foretell.ladder.plans import PlannedRung, plan_rung
+from foretell.ladder.rungs import (
+    Rung,
+    default_ladder,
+    parse_rungs,
+    subword_size,
+    train_tokenizers,
+)
+from foretell.ladder.running import (
+    Finished,
+    Texts,
+    Watch,
+    load_finished,
+    train_mixture,
+    train_rung,
+)
+from foretell.ladder.verdict import judge
+from foretell.storage import locked, new_folder, write_text
+
+LEAST_SECONDS = 2.0
+"""A network that would get less is skipped, by name."""
+LIGHT = 0.02
+"""A part of the mixture with less weight is left out: it costs its whole time and adds nothing."""
+
+
+class Spectator(Protocol):
+    """Somebody who is told how a comparison goes: the command line's progress, or a notebook."""
+
+    def corpus(self, corpus: LoadedCorpus) -> None: ...
+
+    def begin(self, name: str, seconds: float | None) -> Watch:
+        """A rung begins; what is returned is called as it learns."""
+        ...
+
+    def end(self, finished: Finished, *, again: bool) -> None:
+        """A rung is there; again: from an earlier run."""
+        ...
+
+
+def compare(
+    path: Path | None,
+    options: CompareOptions,
+    *,
+    spectator: Spectator | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Comparison:
+    """Train and measure the ladder on a text; None is the built-in one. Writes `options.out`.
+
+    Finished rungs of an earlier, interrupted call with the same text and options are not done
+    again. Raises ForetellError, before anything is written, if text or options cannot be used.
+    """
+    start = monotonic()
+    budget = _seconds(options)
+    set_threads(options.threads)
+    corpus = load_corpus(path, field=options.field, seed=options.seed, progress=progress)
+    rungs, skipped = _choose(corpus.split, options)
+    out = output_folder(path, options)
+    with locked(out):
+        _claim(out, path, corpus, options)
+        if spectator is not None:
+            spectator.corpus(corpus)
+        texts = _texts(corpus.split)
+        tokenizers = _train_tokenizers(rungs, texts, options, skipped)
+        clock = Clock(start, budget, [r.share for r in rungs if not r.counts])
+        finished = _climb(rungs, tokenizers, texts, out, options, clock, skipped, spectator, stop)
+        mixture = _mix(finished, texts, out, options, skipped, spectator)
+        everything = [*finished, *([mixture] if mixture else [])]
+        comparison = judge(
+            corpus, texts, everything, options, skipped=skipped, seconds=monotonic() - start
+        )
+        _keep(out, path, options, comparison, everything)
+    return comparison
+
+
+def _seconds(options: CompareOptions) -> float:
+    seconds = Budget.parse(options.budget).seconds
+    if seconds is None:
+        raise ForetellError(
+            f"a comparison needs a budget of time, such as 5m, not {options.budget!r}; what each "
+            "network learns from can be fixed by `tokens` in a config file"
+        )
+    return seconds
+
+
+def output_folder(path: Path | None, options: CompareOptions) -> Path:
+    if options.out is not None:
+        return Path(options.out)
+    return Path("runs") / ("builtin" if path is None else path.resolve().stem or "text")
+
+
+def _choose(split: Split, options: CompareOptions) -> tuple[list[Rung], dict[str, str]]:
+    """The rungs to run, and what is left out and why."""
+    size = subword_size(sum(len(document.text.encode()) for document in split.train))
+    networks = has_networks()
+    if options.rungs:
+        rungs = parse_rungs(options.rungs, size)
+        if not networks and not all(rung.counts for rung in rungs):
+            raise MissingExtra('networks need PyTorch: pip install "foretell[neural]"')
+        return rungs, {}
+    skipped = {}
+    if not networks:
+        skipped["networks"] = 'PyTorch is not installed: pip install "foretell[neural]"'
+    return default_ladder(size, networks=networks), skipped
+
+
+def _claim(out: Path, path: Path | None, corpus: LoadedCorpus, options: CompareOptions) -> None:
+    """Make the folder ours, or go on in it if it holds this very comparison."""
+    said = {k: v for k, v in asdict(options).items() if k not in ("out", "language", "threads")}
+    identity = {"text": corpus.fingerprint, "path": str(path), "options": said}
+    marker = out / "settings.json"
+    if marker.exists():
+        if json.loads(marker.read_text("utf-8")) != identity:
+            raise OutputExists(
+                f"{out} holds a comparison of another text or with other options; "
+                "give another --out, or remove it"
+            )
+    elif any(each.name != ".lock" for each in out.iterdir()):
+        raise OutputExists(f"{out} holds something else; give another --out")
+    else:
+        write_text(marker, json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
+
+
+def _texts(split: Split) -> Texts:
+    held_out = [document.text for document in split.held_out]
+    return Texts(
+        train=[document.text for document in split.train],
+        stopping=[document.text for document in split.stopping],
+        tuning=[document.text for document in split.tuning],
+        held_out=held_out,
+        end_of_text=not split.passages,
+        prompts=choose_prompts(held_out),
+    )
+
+
+def choose_prompts(texts: Sequence[str], count: int = 3) -> tuple[str, ...]:
+    """The first words (or Chinese characters) of the longest held-out texts."""
+    prompts = []
+    for text in sorted(texts, key=len, reverse=True)[:count]:
+        line = next((line for line in text.splitlines() if line.strip()), text).strip()
+        words = line.split()
+        prompts.append(" ".join(words[:4]) if len(words) >= 4 else line[:12])
+    return tuple(dict.fromkeys(prompts))
+
+
+def _train_tokenizers(
+    rungs: list[Rung], texts: Texts, options: CompareOptions, skipped: dict[str, str]
+) -> dict[tuple[str, int | None], Tokenizer]:
+    """All tokenizers; of the default ladder, rungs whose tokenizer the text cannot carry are
+    skipped."""
+    tokenizers: dict[tuple[str, int | None], Tokenizer] = {}
+    for rung in list(rungs):
+        key = rung.tokenizer, rung.size
+        if key in tokenizers:
+            continue
+        try:
+            tokenizers |= train_tokenizers([rung], texts.train)
+        except TextError as problem:
+            if options.rungs or rung.tokenizer == "bpe":
+                raise
+            rungs[:] = [r for r in rungs if (r.tokenizer, r.size) != key]
+            skipped[rung.slug] = str(problem)
+    return tokenizers
+
+
+def _climb(
+    rungs: Sequence[Rung],
+    tokenizers: dict[tuple[str, int | None], Tokenizer],
+    texts: Texts,
+    out: Path,
+    options: CompareOptions,
+    clock: Clock,
+    skipped: dict[str, str],
+    spectator: Spectator | None,
+    stop: Callable[[], bool] | None,
+) -> list[Finished]:
+    """Every rung, those that count first; what an earlier run finished is taken as it is."""
+    finished = []
+    for rung in sorted(rungs, key=lambda rung: not rung.counts):
+        done = load_finished(out, rung.slug)
+        if done is not None:
+            clock.skip(rung.share)
+            if spectator is not None:
+                spectator.end(done, again=True)
+            finished.append(done)
+            continue
+        budget = Budget(passes=1) if rung.counts else _budget(rung, out, options, clock)
+        if budget.seconds is not None and budget.seconds < LEAST_SECONDS:
+            skipped[rung.slug] = (
+                f"the budget leaves {max(0.0, budget.seconds):.0f} s for it; give more than "
+                f"{options.budget}"
+            )
+            continue
+        watch = spectator.begin(rung.slug, budget.seconds) if spectator is not None else None
+        began = monotonic()
+        done = train_rung(
+            rung,
+            tokenizers[rung.tokenizer, rung.size],
+            texts,
+            out,
+            budget=budget,
+            seed=options.seed,
+            watch=watch,
+            stop=stop,
+        )
+        if not rung.counts:
+            clock.record(rung.share, monotonic() - began - done.train_seconds)
+        if spectator is not None:
+            spectator.end(done, again=False)
+        finished.append(done)
+    return finished
+
+
+def _budget(rung: Rung, out: Path, options: CompareOptions, clock: Clock) -> Budget:
+    """What a network may use. A plan once made is kept, so that a killed run goes on with it."""
+    if rung.slug in options.tokens:
+        return Budget(tokens=options.tokens[rung.slug])
+    plan = out / "work" / f"{rung.slug}.json"
+    if plan.exists():
+        return Budget(seconds=json.loads(plan.read_text("utf-8"))["seconds"])
+    budget = Budget(seconds=round(clock.seconds_for(rung.share), 1))
+    write_text(plan, json.dumps({"seconds": budget.seconds}) + "\n")
+    return budget
+
+
+def _mix(
+    finished: Sequence[Finished],
+    texts: Texts,
+    out: Path,
+    options: CompareOptions,
+    skipped: dict[str, str],
+    spectator: Spectator | None,
+) -> Finished | None:
+    """The mixture of all rungs that read the best rung's tokens; those of no weight left out."""
+    done = load_finished(out, "mixture")
+    if done is None:
+        best = min(finished, key=lambda each: each.stopping_bits)
+        parts = [each for each in finished if each.tokenizer == best.tokenizer]
+        if len(parts) < 2:
+            skipped["mixture"] = "it needs two rungs with the same tokenizer"
+            return None
+        watch = spectator.begin("mixture", None) if spectator is not None else None
+        done = train_mixture(parts, texts, out, least=LIGHT, seed=options.seed, watch=watch)
+    if spectator is not None:
+        spectator.end(done, again=False)
+    return done
+
+
+def _keep(
+    out: Path,
+    path: Path | None,
+    options: CompareOptions,
+    comparison: Comparison,
+    finished: Sequence[Finished],
+) -> None:
+    """Write the best model, and the config that repeats this comparison exactly."""
+    best = next(f for f in finished if f.folder == comparison.rungs[0].folder)
+    with new_folder(out / "best", replace=True) as folder:
+        shutil.copytree(best.folder, folder, dirs_exist_ok=True)
+    config = {k: v for k, v in asdict(options).items() if v is not None}
+    config["text"] = None if path is None else str(path)
+    config["tokens"] = {f.slug: f.tokens for f in finished if f.family not in COUNTED}
+    write_text(out / "compare.yaml", yaml.safe_dump(config, allow_unicode=True, sort_keys=True))
+    shutil.rmtree(out / "work", ignore_errors=True)
+
+
+COUNTED = ("unigram", "kneser-ney", "mixture")
+
+
+def plan(
+    path: Path | None,
+    options: CompareOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[PlannedRung]:
+    """What `compare` would do. Reads the text and trains tokenizers; writes nothing."""
+    start = monotonic()
+    budget = _seconds(options)
+    corpus = load_corpus(path, field=options.field, seed=options.seed, progress=progress)
+    rungs, skipped = _choose(corpus.split, options)
+    tokenizers = _train_tokenizers(rungs, _texts(corpus.split), options, skipped)
+    clock = Clock(start, budget, [rung.share for rung in rungs if not rung.counts])
+    steps = []
+    for rung in rungs:
+        seconds = None
+        if not rung.counts and rung.slug not in options.tokens:
+            seconds = clock.seconds_for(rung.share)
+            clock.skip(rung.share)
+            clock.end -= seconds
+        tokenizer = tokenizers[rung.tokenizer, rung.size]
+        steps.append(plan_rung(rung.slug, rung.family, tokenizer, corpus.bytes, seconds))
+    return steps

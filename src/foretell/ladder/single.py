@@ -1,0 +1,116 @@
+"""One model from one text: what `foretell train` and `foretell.fit` do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from foretell import models
+from foretell.contracts.errors import ForetellError
+from foretell.contracts.language_model import LanguageModel
+from foretell.contracts.learner import Budget, Learner
+from foretell.corpus.source import LoadedCorpus
+from foretell.evaluation.comparing import Score, measure
+from foretell.ladder.machine import set_threads
+from foretell.ladder.options import TrainOptions
+from foretell.ladder.plans import PlannedRung, plan_rung
+from foretell.ladder.rungs import SUBWORDS, subword_size
+from foretell.storage import locked, refuse_existing
+from foretell.tokenizers import train_tokenizer
+from foretell.training.fit import Glance, Run, fit
+from foretell.training.recipes import COUNTING, build_learner
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, how it came about, and what it scores on text it has not seen."""
+
+    model: LanguageModel
+    run: Run
+    score: Score
+
+
+def prepare(corpus: LoadedCorpus, options: TrainOptions) -> Learner:
+    """The tokenizer and the learner that options ask for, with what they leave open derived."""
+    texts = [document.text for document in corpus.split.train]
+    size = options.size
+    if options.tokenizer in SUBWORDS and size is None:
+        size = subword_size(sum(len(text.encode()) for text in texts))
+    if options.tokenizer not in SUBWORDS and size is not None:
+        raise ForetellError(
+            f"a {options.tokenizer} tokenizer has no size to choose; leave --size out, or give "
+            "--tokenizer bpe"
+        )
+    tokenizer = train_tokenizer(options.tokenizer, texts, size=size)
+    return build_learner(
+        options.model, tokenizer, seed=options.seed, order=options.order, prune=thresholds(options)
+    )
+
+
+def thresholds(options: TrainOptions) -> tuple[int, ...]:
+    """`0,0,1` to numbers. Raises ForetellError."""
+    try:
+        return tuple(int(number) for number in options.prune.split(","))
+    except ValueError:
+        raise ForetellError(
+            f"cannot read --prune {options.prune!r}; write counts with commas, such as 0,0,1"
+        ) from None
+
+
+def plan(corpus: LoadedCorpus, options: TrainOptions) -> PlannedRung:
+    """What `train` would do. Trains the tokenizer; writes nothing."""
+    learner = prepare(corpus, options)
+    seconds = Budget.parse(options.budget).seconds
+    return plan_rung(options.model, options.model, learner.tokenizer, corpus.bytes, seconds)
+
+
+def train(
+    corpus: LoadedCorpus,
+    options: TrainOptions,
+    *,
+    work: Path | None = None,
+    watch: Callable[[Glance], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Trained:
+    """Teach one model. work: folder for checkpoints, from which the same call goes on."""
+    set_threads(options.threads)
+    learner = prepare(corpus, options)
+    budget = Budget.parse(options.budget)
+    if options.model in COUNTING:
+        budget = Budget(passes=1)
+    split = corpus.split
+    run = fit(
+        learner,
+        [document.text for document in split.train],
+        budget=budget,
+        held_out=[document.text for document in split.stopping],
+        checkpoints=work,
+        watch=watch,
+        stop=stop,
+    )
+    held_out = [document.text for document in split.held_out]
+    model = learner.model()
+    return Trained(model, run, measure(model, held_out, end_of_text=not split.passages))
+
+
+def train_into(
+    out: Path,
+    corpus: LoadedCorpus,
+    options: TrainOptions,
+    *,
+    watch: Callable[[Glance], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Trained:
+    """As `train`, and write the model to `out`, which must not exist.
+
+    Checkpoints stand beside it in OUT.checkpoints until it is finished. Raises OutputExists.
+    """
+    refuse_existing(out)
+    work = out.with_name(out.name + ".checkpoints")
+    with locked(work):
+        trained = train(corpus, options, work=work, watch=watch, stop=stop)
+        models.save(trained.model, out)
+    shutil.rmtree(work, ignore_errors=True)
+    return trained
