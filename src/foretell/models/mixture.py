@@ -25,6 +25,7 @@ from foretell.contracts.language_model import (
     State,
     Step,
     Tokens,
+    full_lengths,
     score_documents,
 )
 
@@ -89,7 +90,9 @@ class Mixture:
         return self._mix([p.advance(s, tokens, lengths=lengths, keep=keep) for p, s in pairs])
 
     def score(self, tokens: Tokens, *, lengths: Lengths | None = None) -> NDArray[np.float32]:
-        return self._blend([part.score(tokens, lengths=lengths) for part in self.parts])
+        scores = self._blend([part.score(tokens, lengths=lengths) for part in self.parts])
+        real = np.arange(tokens.shape[1]) < full_lengths(tokens, lengths)[:, None]
+        return np.where(real, scores, np.float32(0))
 
     def score_documents(self, documents: Sequence[NDArray[np.int32]]) -> list[NDArray[np.float32]]:
         """ln P of each token (T,) of each document."""
@@ -102,7 +105,7 @@ class Mixture:
         return Step(logprobs, MixtureState(states[0].lengths, states))
 
     def _blend(self, logs: list[NDArray[np.float32]]) -> LogProbs:
-        """ln of the weighted sum of exp; arrays of one shape, pads (all 0) stay 0."""
+        """ln of the weighted sum of exp; arrays of one shape."""
         with np.errstate(divide="ignore"):
             heavy = np.log(self.weights)
         total = heavy[0] + logs[0].astype(np.float64)

@@ -23,8 +23,10 @@ from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
 from foretell.training.checkpoints import Checkpoints, Position
 
-LOOKS = 16
+LOOKS = 12
 """How often the held-out text is read during a run with a budget."""
+LOOK_BYTES = 16_000
+"""How much of it is read each time, in whole documents: a look takes time from learning."""
 PATIENCE = 5
 """Looks without a better one after which a run ends early."""
 CHECKPOINT_SECONDS = 15.0
@@ -87,8 +89,19 @@ def fit(
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe)
         position = store.restore(learner)
-        loop = _Loop(learner, budget, held_out, store, position, watch, stop)
+        loop = _Loop(learner, budget, first_bytes(held_out, LOOK_BYTES), store, position, watch, stop)
         return loop.run(keep=checkpoints is not None)
+
+
+def first_bytes(texts: Sequence[str], size: int) -> list[str]:
+    """The first texts, as many as hold `size` bytes together; at least one, if there is one."""
+    chosen, total = [], 0
+    for text in texts:
+        if total >= size:
+            break
+        chosen.append(text)
+        total += len(text.encode())
+    return chosen
 
 
 class _Loop:
