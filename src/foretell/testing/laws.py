@@ -56,7 +56,7 @@ class Bench:
 
     model: LanguageModel
     tokens: Tokens
-    """(3, T) random tokens, short enough for the model's context."""
+    """(3, T) two rows that the model wrote itself and a random one, shorter than its context."""
     texts: Sequence[str]
     load: Callable[[Path], LanguageModel]
     generator: np.random.Generator
@@ -86,12 +86,8 @@ def check_laws(
     results = []
     for number, (law, check) in enumerate(LAWS.items(), start=1):
         generator = np.random.default_rng([seed, number])
-        tokens = generator.integers(0, model.tokenizer.vocabulary_size, (3, width), np.int32)
-        # Reading the boundary begins a new text; these laws are about the inside of one.
-        tokens[tokens == model.tokenizer.boundary] = (model.tokenizer.boundary + 1) % max(
-            2, model.tokenizer.vocabulary_size
-        )
         try:
+            tokens = draw_tokens(model, width, generator)
             note = check(Bench(model, tokens, texts, load or models.load, generator))
             results.append(LawResult(law, True, note or ""))
         except Broken as problem:
@@ -101,6 +97,27 @@ def check_laws(
             found = f"raised {type(problem).__name__}: {str(problem)[:160]}"
             results.append(LawResult(law, False, found))
     return results
+
+
+def draw_tokens(model: LanguageModel, width: int, generator: np.random.Generator) -> Tokens:
+    """(3, width) tokens, no boundary among them.
+
+    Two rows are drawn from the model: on random tokens alone, a model that learned from text
+    falls back on what it says without context, and a wrong context would not show.
+    """
+    size, boundary = model.tokenizer.vocabulary_size, model.tokenizer.boundary
+    tokens = generator.integers(0, size, (3, width), np.int32)
+    tokens[tokens == boundary] = (boundary + 1) % max(2, size)
+    step = model.begin(2)
+    for place in range(width):
+        chances = np.exp(np.nan_to_num(step.logprobs[:, -1].astype(np.float64), nan=FLOOR))
+        chances[:, boundary] = 0
+        for row, chance in enumerate(chances):
+            if chance.sum() > 0:
+                tokens[row, place] = generator.choice(size, p=chance / chance.sum())
+        if place + 1 < width:
+            step = model.advance(step.state, tokens[:2, place : place + 1])
+    return tokens
 
 
 def normalised(bench: Bench) -> None:
@@ -193,16 +210,24 @@ def join(bench: Bench) -> None:
 def padding(bench: Bench) -> None:
     """7. pads, neighbours and batch size change nothing."""
     width = bench.tokens.shape[1]
-    lengths = np.array([width, max(1, width // 3), max(1, width - 2)], np.int32)
-    other = bench.tokens.copy()
-    for row, length in enumerate(lengths):
-        other[row, length:] = bench.generator.integers(
-            0, bench.model.tokenizer.vocabulary_size, width - length
-        )
+    for short in sorted({1, width // 4, width // 2, 3 * width // 4, width - 1} - {0}):
+        _check_pads(bench, np.array([width, short, max(1, short - 1)], np.int32))
+
+
+def _check_pads(bench: Bench, lengths: NDArray[np.int32]) -> None:
+    """With rows of these lengths (3,)."""
+    width = bench.tokens.shape[1]
+    pads = np.arange(width) >= lengths[:, None]
+    noise = bench.generator.integers(0, bench.model.tokenizer.vocabulary_size, (3, width))
+    other = np.where(pads, noise, bench.tokens).astype(np.int32)
     padded = bench.model.score(bench.tokens, lengths=lengths)
-    if np.any(padded[np.arange(width) >= lengths[:, None]] != 0):
+    if np.any(padded[pads] != 0):
         raise Broken("score is not 0 on pads")
-    _equal(padded[..., None], bench.model.score(other, lengths=lengths)[..., None], "with pads")
+    _equal(
+        padded[..., None],
+        bench.model.score(other, lengths=lengths)[..., None],
+        "scored with one kind of pads or another",
+    )
     step = bench.model.advance(bench.model.begin(3).state, bench.tokens, lengths=lengths)
     after = bench.tokens[:, :1]
     further = bench.model.advance(step.state, after).logprobs

@@ -89,7 +89,9 @@ def fit(
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe)
         position = store.restore(learner)
-        loop = _Loop(learner, budget, first_bytes(held_out, LOOK_BYTES), store, position, watch, stop)
+        loop = _Loop(
+            learner, budget, first_bytes(held_out, LOOK_BYTES), store, position, watch, stop
+        )
         return loop.run(keep=checkpoints is not None)
 
 

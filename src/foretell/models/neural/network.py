@@ -217,7 +217,7 @@ class NeuralModel:
 
 
 def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Safetensors by way of bytes, so that a full disk is an OSError like any other."""
+    """Tensors (of any shape) as safetensors, by way of bytes: so a full disk is an OSError."""
     whole = {name: weight.detach().contiguous() for name, weight in weights.items()}
     path.write_bytes(serialize(whole, metadata={"format": "pt"}))
 

@@ -217,7 +217,7 @@ def _turned(name: str) -> bool:
 
 
 def to_published(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our state_dict under the published names and layout."""
+    """Our state_dict under the published names, inner matrices turned to (input, output)."""
     return {
         published_name(name): (weight.T if _turned(name) else weight).contiguous()
         for name, weight in weights.items()
@@ -225,7 +225,7 @@ def to_published(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_published(weights: dict[str, Tensor], names: list[str]) -> dict[str, Tensor]:
-    """The reverse, for our `names`. Raises KeyError if a name is missing or one is left over."""
+    """The reverse, for our `names`, matrices turned back to (output, input). Raises KeyError if a name is missing or one is left over."""
     wanted = {published_name(name): name for name in names}
     if set(wanted) != set(weights):
         odd = sorted(set(wanted) ^ set(weights))
