@@ -9,7 +9,9 @@ the chunks of a row apart, and attention stays inside them:
     positions  |0 1 2 3 4 5 0 1 2|
 
 For models with a state, `lanes`: documents of like length side by side, read chunk after chunk
-while the state is carried; a new group begins with a new state.
+while the state is carried; a new group begins with a new state. A document of more than `STRETCH`
+chunks is read in stretches of that many, in any order: one long text, read to its end before
+another is begun, would teach the model to forget the others.
 
     group 1    |a a a a|a a . .|        group 2   |c c c .|
                |b b b b|b . . .|                  |d d . .|
@@ -23,6 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+STRETCH = 16
+"""Chunks of one document in a row, through which a state is carried."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,11 @@ def lanes(
 ) -> Iterator[Batch]:
     """Batches (at most rows, at most width) of documents that carry their boundaries."""
     generator = np.random.default_rng(list(key))
+    documents = [
+        document[start : start + STRETCH * width + 1]
+        for document in documents
+        for start in range(0, len(document) - 1, STRETCH * width)
+    ]
     lengths = np.array([len(document) for document in documents])
     # Jitter before sorting: like stays beside like, and yet no pass has the same neighbours.
     order = np.argsort(lengths * generator.uniform(0.9, 1.1, len(lengths)), kind="stable")

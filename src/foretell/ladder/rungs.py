@@ -11,7 +11,7 @@ from foretell.contracts.tokenizer import Tokenizer
 from foretell.tokenizers import KINDS, train_tokenizer
 from foretell.training.recipes import COUNTING, NETWORKS
 
-SHARES = {"rnn": 1.0, "gru": 2.0, "lstm": 3.0, "gpt": 5.0}
+SHARES = {"rnn": 1.0, "gru": 2.0, "lstm": 3.0, "gpt": 4.0}
 """Of the networks' time. What learns more slowly and ends better gets more."""
 SUBWORDS = ("bpe", "unigram")
 

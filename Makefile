@@ -1,0 +1,33 @@
+# make demo   the main job on the documentation inside Python, on an empty machine
+# make test   everything that runs without data from outside
+# make check  style and types
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[all]"
+	@touch $@
+	@echo installed
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/foretell compare --budget 4m
+
+test: $(VENV)/installed-for-tests
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs models
