@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -57,7 +56,6 @@ def _run(arguments: list[str]) -> int:
         parser.print_help()
         return 0
     parsed = parser.parse_args(arguments)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
     code: int = modules[parsed.verb].run(parsed[parsed.verb])
     return code
 

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
 STRETCH = 16
 """Chunks of one document in a row, through which a state is carried."""
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.contracts.language_model import BacksOff, LanguageModel
+from foretell.contracts.tokenizer import Tokenizer
 from foretell.evaluation.results import Contrast, TokenSurprisal
 from foretell.evaluation.scoring import Reading
 from foretell.models.sliding import unlimited
 
+END = "⟨end⟩"
 WORD = re.compile(r"[㐀-鿿]|[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 
 
@@ -38,18 +40,24 @@ def surprisals(
         best = best[np.argsort(-row[best])]
         out.append(
             TokenSurprisal(
-                text=tokenizer.decode(tokens[place : place + 1]),
+                text=_spell(tokenizer, token),
                 bytes=int(encoding.byte_lengths[place]),
                 bits=float(-row[token] / log(2)),
                 probability=float(np.exp(row[token])),
                 alternatives=tuple(
-                    (tokenizer.decode(best[i : i + 1].astype(np.int32)), float(np.exp(row[b])))
-                    for i, b in enumerate(best)
+                    (_spell(tokenizer, int(other)), float(np.exp(row[other]))) for other in best
                 ),
                 decided_by="" if orders is None else f"order {orders[place]}",
             )
         )
     return tuple(out)
+
+
+def _spell(tokenizer: Tokenizer, token: int) -> str:
+    """A token decoded alone; the boundary, which decodes to nothing, by a name."""
+    if token == tokenizer.boundary:
+        return END
+    return tokenizer.decode(np.array([token], np.int32))
 
 
 def contrasts(

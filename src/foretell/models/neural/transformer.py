@@ -225,7 +225,10 @@ def to_published(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_published(weights: dict[str, Tensor], names: list[str]) -> dict[str, Tensor]:
-    """The reverse, for our `names`, matrices turned back to (output, input). Raises KeyError if a name is missing or one is left over."""
+    """The reverse, for our `names`, matrices turned back to (output, input).
+
+    Raises KeyError if a name is missing or one is left over.
+    """
     wanted = {published_name(name): name for name in names}
     if set(wanted) != set(weights):
         odd = sorted(set(wanted) ^ set(weights))
