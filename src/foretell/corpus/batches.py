@@ -142,7 +142,7 @@ def lanes(
     for group in generator.permutation(len(groups)):
         members = [documents[index] for index in groups[group]]
         steps = max(len(member) for member in members) - 1
-        pieces = max(1, round(steps / width))
+        pieces = max(1, -(-steps // width))
         size = -(-steps // pieces)
         grid = np.zeros((len(members), pieces * size + 1), np.int32)
         real = np.zeros((len(members), pieces * size), bool)

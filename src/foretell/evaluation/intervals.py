@@ -1,8 +1,10 @@
 """Intervals and comparisons that resample documents, never tokens: tokens of one text go together.
 
 A score is a ratio of sums, bits over bytes. Its interval is the studentised bootstrap of that
-ratio (Efron & Tibshirani 1993, ch. 12): each resample is measured in its own standard errors,
-which keeps the coverage near 95% where documents are few and of very different lengths.
+ratio (Efron & Tibshirani 1993, ch. 12) with jackknife errors: each resample is measured in its own
+standard errors. It is widened as Student's t is against the normal, for as many documents as
+those of such unequal sizes are worth (Kish 1965: the square of the sum over the sum of squares).
+docs/decisions/intervals.md has the coverage of this and of what was tried before.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import permutation_test
+from scipy.stats import norm, permutation_test, t
 
 from foretell.contracts.errors import ForetellError
 from foretell.evaluation.results import Interval
 
 RESAMPLES = 4000
+FEWEST = 8
+"""With fewer documents there are too few different resamples, and Student's t stands alone."""
 Floats = NDArray[np.float64]
 
 
@@ -38,22 +42,31 @@ def ratio_interval(
         raise ForetellError(
             f"{len(parts)} document gives no interval; score at least two, or one cut in passages"
         )
-    value = parts.sum() / wholes.sum()
-    error = _standard_error(parts[None], wholes[None])[0]
+    value = float(parts.sum() / wholes.sum())
+    error = float(_standard_error(parts[None], wholes[None])[0])
     if error == 0:
-        return Interval(float(value), float(value), float(value))
+        return Interval(value, value, value)
+    tails = [(1 + level) / 2, (1 - level) / 2]
+    worth = max(2.0, wholes.sum() ** 2 / (wholes**2).sum())
+    wider = float(t.ppf(tails[0], worth - 1) / norm.ppf(tails[0]))
+    high, low = norm.ppf(tails)
+    if len(parts) >= FEWEST:
+        high, low = np.quantile(_deviations(parts, wholes, value, error, seed), tails)
+    return Interval(value, value - float(high) * error * wider, value - float(low) * error * wider)
+
+
+def _deviations(parts: Floats, wholes: Floats, value: float, error: float, seed: int) -> Floats:
+    """How far resamples lie from the value, each in its own standard errors."""
     generator = np.random.default_rng(seed)
-    deviations = []
+    found = []
     for size in _blocks(RESAMPLES, len(parts)):
         rows = generator.integers(0, len(parts), (size, len(parts)))
-        drawn_parts, drawn_wholes = parts[rows], wholes[rows]
-        ratios = drawn_parts.sum(1) / drawn_wholes.sum(1)
-        errors = _standard_error(drawn_parts, drawn_wholes)
-        usable = errors > 0
-        deviations.append((ratios[usable] - value) / errors[usable])
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(deviations), [1 - tail, tail])
-    return Interval(float(value), float(value - low * error), float(value - high * error))
+        drawn, sizes = parts[rows], wholes[rows]
+        errors = _standard_error(drawn, sizes)
+        # A resample of one document again and again has no error but rounding.
+        usable = errors > 1e-9 * error
+        found.append((drawn.sum(1) / sizes.sum(1) - value)[usable] / errors[usable])
+    return np.concatenate(found)
 
 
 def paired_difference(a: Floats, b: Floats, wholes: Floats, *, seed: int = 0) -> Difference:
@@ -87,11 +100,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _standard_error(parts: Floats, wholes: Floats) -> Floats:
-    """Of sum(parts) / sum(wholes), for each row of (R, N), by linearisation."""
-    count = parts.shape[1]
-    ratios = parts.sum(1, keepdims=True) / wholes.sum(1, keepdims=True)
-    residuals = parts - ratios * wholes
-    errors: Floats = np.sqrt(count / (count - 1) * (residuals**2).sum(1)) / wholes.sum(1)
+    """Of sum(parts) / sum(wholes), for each row of (R, N): the jackknife, linearised.
+
+    A document that is most of its corpus explains itself, so its residual says too little; it is
+    divided by what the other documents leave to be explained.
+    """
+    total = wholes.sum(1, keepdims=True)
+    residuals = parts - parts.sum(1, keepdims=True) / total * wholes
+    left = np.maximum(1 - wholes / total, 0.1)
+    errors: Floats = np.sqrt(((residuals / left) ** 2).sum(1)) / total[:, 0]
     return errors
 
 

@@ -17,7 +17,7 @@ from foretell.evaluation.scoring import Reading
 from foretell.models.sliding import unlimited
 
 END = "⟨end⟩"
-WORD = re.compile(r"[㐀-鿿]|[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
+WORD = re.compile(r"[㐀-鿿]|[^\W\d_㐀-鿿]+(?:['’][^\W\d_㐀-鿿]+)?|\d+")
 
 
 def surprisals(

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer as Backend
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.tokenizers.bytes import Bytes
 from foretell.tokenizers.characters import Characters
-from foretell.tokenizers.spelling import SpelledTokenizer
+from foretell.tokenizers.spelling import SpelledTokenizer, fingerprint_of
 from foretell.tokenizers.subwords import Subwords, Words
 
 KINDS = ("bytes", "characters", "words", "bpe", "unigram")
@@ -61,7 +61,7 @@ def load_tokenizer(folder: Path) -> SpelledTokenizer:
             f"{folder} holds no tokenizer that can be read ({type(problem).__name__}: "
             f"{str(problem)[:80]}); restore tokenizer.json and tokenizer_config.json"
         ) from problem
-    if tokenizer.fingerprint != fingerprint:
+    if not tokenizer.fingerprint == fingerprint_of(backend) == fingerprint:
         raise DamagedModel(
             f"{folder / 'tokenizer.json'} was changed after it was saved; restore it, since the "
             "model would read other tokens than it learned"

@@ -67,7 +67,7 @@ class SpelledTokenizer(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        return sha256(self.backend().to_str().encode()).hexdigest()[:16]
+        return fingerprint_of(self.backend())
 
     @abstractmethod
     def backend(self) -> Backend:
@@ -101,6 +101,11 @@ class SpelledTokenizer(ABC):
 
 
 UNKNOWN = "<unk>"
+
+
+def fingerprint_of(backend: Backend) -> str:
+    """Hash of all that a backend says about itself."""
+    return sha256(backend.to_str().encode()).hexdigest()[:16]
 
 
 def add_boundary(backend: Backend) -> Backend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,17 @@ class CountingLearner:
         return NGram(trie, self.tokenizer)
 
     def save(self, folder: Path) -> None:
-        """The finished model. In the middle of its one pass there is nothing worth keeping."""
+        """The finished model, or how many texts it has read."""
         if self._model is not None:
             self._model.save(folder)
+        else:
+            (folder / "read.json").write_text(json.dumps({"documents": len(self._read)}))
 
     def restore(self, folder: Path) -> None:
         if (folder / "ngram.json").exists():
             self._model = load(folder)
+        else:
+            # Reading again is quicker than reading tokens back from a file would be worth.
+            count = json.loads((folder / "read.json").read_text("utf-8"))["documents"]
+            again = self.tokenizer.encode_many(list(self._texts[:count]))
+            self._read = [encoding.tokens for encoding in again]

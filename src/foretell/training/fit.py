@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -123,14 +122,16 @@ class _Loop:
         self.store, self.position = store, position
         self.watch, self.stop = watch, stop
         self.recent: list[Progress] = []
+        self.batches_a_pass = 1
         self.clock = monotonic()
         self.saved = self.clock
 
     def run(self, *, keep: bool) -> Run:
         position = self.position
         while not position.ended:
-            batches = iter(self.learner.batches(position.passes))
-            for batch in islice(batches, position.batches, None):
+            batches = list(self.learner.batches(position.passes))
+            self.batches_a_pass = max(1, len(batches))
+            for batch in batches[position.batches :]:
                 progress = self.learner.update(batch, spent=self.spent())
                 position.batches += 1
                 position.updates += 1
@@ -141,7 +142,7 @@ class _Loop:
                     self.look()
                 if self.watch is not None:
                     self.watch(self.glance())
-                if position.ended or self.spent() >= 1:
+                if position.ended or (self.spent() >= 1 and position.batches < len(batches)):
                     break
                 self.save_now_and_then(keep)
             else:
@@ -168,7 +169,8 @@ class _Loop:
 
     def spent(self) -> float:
         at = self.position
-        return self.budget.spent(seconds=at.seconds, tokens=at.tokens, passes=at.passes)
+        passes = at.passes + at.batches / self.batches_a_pass
+        return self.budget.spent(seconds=at.seconds, tokens=at.tokens, passes=passes)
 
     def look(self) -> None:
         """Read the held-out text, keep the model if it is the best yet, end if none will come.
@@ -193,12 +195,13 @@ class _Loop:
             self.store.save(self.learner, self.position)
             self.saved = self.clock = monotonic()
         if asked:
-            raise Interrupted("stopped; the same command goes on from here")
+            kept = "the same command goes on from here" if keep else "nothing was kept"
+            raise Interrupted(f"stopped; {kept}")
 
     def finish(self) -> None:
         """Leave the learner with its best model: the last, unless an earlier look was better."""
         at = self.position
-        if at.curve and at.ended == "budget" and at.looks < LOOKS:
+        if self.held_out and at.ended == "budget" and at.looks < LOOKS:
             at.looks = LOOKS
             self.look()
             at.ended = "budget"

@@ -30,7 +30,6 @@ class MixtureLearner:
         self.weights = np.full(len(self.parts), 1 / len(self.parts))
         self._logs: NDArray[np.float64] = np.zeros((0, len(self.parts)))
         self._texts = ""
-        self._next = self.weights
 
     @property
     def recipe(self) -> str:
@@ -48,10 +47,10 @@ class MixtureLearner:
             return
         self._texts = fingerprint_texts(texts)
         documents = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
+        if not any(len(document) for document in documents):
+            raise ForetellError("there is no text to tune the mixture on; give more text")
         columns = [np.concatenate(score_documents(part, documents)) for part in self.parts]
         self._logs = np.stack(columns, axis=1).astype(np.float64)
-        if not len(self._logs):
-            raise ForetellError("there is no text to tune the mixture on; give more text")
 
     def batches(self, pass_number: int) -> Iterable[NDArray[np.float64]]:
         yield self._logs
@@ -59,11 +58,11 @@ class MixtureLearner:
     def update(self, batch: NDArray[np.float64], *, spent: float) -> Progress:
         with np.errstate(divide="ignore"):
             nats = -float(logsumexp(batch + np.log(self.weights), axis=1).sum())
-        self._next = fit_weights(batch, self.weights)
+        self.weights = fit_weights(batch, self.weights)
         return Progress(nats, len(batch))
 
     def end_pass(self) -> None:
-        self.weights = self._next
+        """A pass is one batch, so the update has done it all."""
 
     def model(self) -> Mixture:
         return Mixture(self.parts, self.weights.tolist())

@@ -1,0 +1,1 @@
+"""What foretell claims, measured afresh: `python -m benchmarks AREA NUMBER [--quick]`."""

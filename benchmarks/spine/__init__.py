@@ -1,0 +1,1 @@
+"""The first release: the ladder, its laws, its comparison and its refusals."""

@@ -1,0 +1,134 @@
+"""The main job from end to end on a toy text: the slowest of the fast tests."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from foretell.storage import locked
+from tests.cli.conftest import Run, files
+from tests.cli.toy_text import write_text
+
+RUNGS = "unigram:bpe:300,kneser-ney:bpe:300,kneser-ney:bytes,lstm:bpe:300"
+COMMAND = ("compare", "notes.txt", "--budget", "20s", "--threads", "1", "--rungs", RUNGS)
+
+
+@pytest.fixture
+def notes(here: Path) -> Path:
+    file = here / "notes.txt"
+    file.write_text(write_text(80_000, seed=5), encoding="utf-8")
+    return file
+
+
+def test_the_main_job(run: Run, here: Path, notes: Path) -> None:
+    said = run(*COMMAND)
+    assert said.code == 0, said.err
+    assert "bits/byte" in said.out
+    assert "foretell generate" in said.out
+    out = here / "runs" / "notes"
+    assert "<html" in (out / "report.html").read_text("utf-8")[:200]
+    assert not (out / "work").exists()
+    assert not [e for e in out.rglob(".*") if e.name != ".lock"]
+
+    # The config that it wrote says what each network read.
+    config = yaml.safe_load((out / "compare.yaml").read_text("utf-8"))
+    assert config["text"] == "notes.txt"
+    assert set(config["tokens"]) == {"lstm-bpe-300"}
+
+    # The best model is whole, obeys the laws and writes on.
+    assert run("verify", str(out / "best")).code == 0
+    assert run("generate", str(out / "best"), "The cat", "--max_tokens", "10").code == 0
+
+    # Given again, nothing is trained again, and the numbers are the same.
+    rungs = files(out / "rungs")
+    again = run(*COMMAND, "--json")
+    assert again.code == 0, again.err
+    assert again.err.count("from before") == 4
+    assert files(out / "rungs") == rungs
+    found = again.json
+    names = [rung["family"] for rung in found["rungs"]]
+    assert sorted(names) == ["kneser-ney", "kneser-ney", "lstm", "mixture", "unigram"]
+    bits = [rung["bits_per_byte"]["value"] for rung in found["rungs"]]
+    assert bits == sorted(bits)
+    assert found["languages"] == "English and Chinese"
+    assert all(rung["laws_failed"] == [] for rung in found["rungs"])
+    (mixture,) = [rung for rung in found["rungs"] if rung["family"] == "mixture"]
+    assert sum(mixture["weights"].values()) == pytest.approx(1)
+
+    # In Chinese, from the same rungs.
+    chinese = run(*COMMAND, "--language", "zh")
+    assert chinese.code == 0, chinese.err
+    assert "每字节" in chinese.out
+    assert 'lang="zh' in (out / "report.html").read_text("utf-8")
+
+    # Another seed, rungs or text is another comparison.
+    before = files(out)
+    for changed in (("--seed", "1"), ("--budget", "30s")):
+        other = run(*COMMAND, *changed)
+        assert other.code == 2
+        assert "other options" in other.err
+    notes.write_text(write_text(80_000, seed=6), encoding="utf-8")
+    other = run(*COMMAND)
+    assert other.code == 2
+    assert "another text" in other.err
+    assert files(out) == before
+
+
+def test_a_finished_comparison_is_repeated_exactly_by_its_config(
+    run: Run, here: Path, notes: Path
+) -> None:
+    rungs = "kneser-ney:bpe:300,gru:bpe:300"
+    first = run("compare", "notes.txt", "--budget", "8s", "--threads", "1", "--rungs", rungs)
+    assert first.code == 0, first.err
+    out = here / "runs" / "notes"
+    again = run("compare", "--config", str(out / "compare.yaml"), "--out", "again")
+    assert again.code == 0, again.err
+    for name in ("gru-bpe-300", "kneser-ney-bpe-300"):
+        a, b = (
+            json.loads((folder / "rungs" / name / "rung.json").read_text("utf-8"))
+            for folder in (out, here / "again")
+        )
+        assert a["score"] == b["score"]
+
+
+def test_dry_run_says_and_writes_nothing(run: Run, here: Path, notes: Path) -> None:
+    before = files(here)
+    assert "lstm-bpe-300" in run(*COMMAND, "--dry-run").out
+    plan = run(*COMMAND, "--dry-run", "--json").json
+    assert [step["name"] for step in plan] == RUNGS.replace(":", "-").split(",")
+    assert files(here) == before
+
+
+def test_refusals(refused: Callable[..., str], here: Path, notes: Path) -> None:
+    (here / "config.yaml").write_text("bugdet: 5m\n")
+    compare = ["compare", "notes.txt", "--budget", "20s", "--out", "out"]
+    assert "budget of time" in refused("compare", "notes.txt", "--budget", "3 passes")
+    assert "cannot read" in refused("compare", "notes.txt", "--budget", "5")
+    assert "bert" in refused(*compare, "--rungs", "bert")
+    assert "letters" in refused(*compare, "--rungs", "lstm:letters")
+    assert "twice" in refused(*compare, "--rungs", "lstm,lstm")
+    assert "cannot read" in refused(*compare, "--rungs", "lstm:bytes:300")
+    assert "bugdet" in refused("compare", "notes.txt", "--config", "config.yaml")
+    assert "threads" in refused(*compare, "--threads", "0")
+
+
+def test_a_vocabulary_larger_than_the_text_is_refused(
+    refused: Callable[..., str], notes: Path
+) -> None:
+    compare = ["compare", "notes.txt", "--budget", "20s", "--out", "out"]
+    assert "at most" in refused(*compare, "--rungs", "gru:bpe:60000")
+
+
+def test_a_folder_with_something_else_is_refused(
+    refused: Callable[..., str], here: Path, notes: Path
+) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "letter.txt").write_text("keep me")
+    assert "something else" in refused("compare", "notes.txt", "--out", "mine")
+
+
+def test_a_folder_in_use_is_refused(refused: Callable[..., str], here: Path, notes: Path) -> None:
+    with locked(here / "out"):
+        assert "in use" in refused("compare", "notes.txt", "--out", "out")

@@ -1,0 +1,115 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from foretell import models
+from tests.cli.conftest import Run, files
+
+SMALL = ("--size", "300", "--threads", "1")
+
+
+@pytest.mark.parametrize("tokenizer", ["bytes", "characters", "words", "unigram"])
+def test_counting_with_every_tokenizer(tokenizer: str, run: Run, here: Path) -> None:
+    size = ["--size", "300"] if tokenizer == "unigram" else []
+    command = ["train", "text.txt", "--model", "kneser-ney", "--tokenizer", tokenizer]
+    said = run(*command, "--out", "new", *size)
+    assert said.code == 0, said.err
+    assert "bits per byte" in said.out
+    assert "foretell generate new" in said.out
+    assert models.load(here / "new").family == "ngram"
+
+
+@pytest.mark.parametrize("family", ["rnn", "gru", "lstm", "gpt"])
+def test_networks(family: str, run: Run, here: Path) -> None:
+    command = ["train", "text.txt", "--model", family, "--out", "new", "--json"]
+    said = run(*command, "--budget", "3k tokens", *SMALL)
+    assert said.code == 0, said.err
+    assert said.json["tokens"] >= 3000
+    assert said.json["interval"][0] <= said.json["bits_per_byte"] <= said.json["interval"][1]
+    assert (here / "new" / "model.safetensors").exists()
+    assert not (here / "new.checkpoints").exists()
+
+
+def test_a_pass_over_chinese(run: Run) -> None:
+    command = ["train", "chinese.txt", "--model", "gru", "--tokenizer", "characters"]
+    said = run(*command, "--out", "new", "--budget", "1 pass", "--threads", "1", "--json")
+    assert said.code == 0, said.err
+    assert said.json["bits_per_byte"] < 3
+
+
+def test_the_same_command_gives_the_same_bits(run: Run, here: Path) -> None:
+    for name in ("a", "b"):
+        command = ["train", "text.txt", "--model", "lstm", "--out", name, "--seed", "3"]
+        assert run(*command, "--budget", "3k tokens", *SMALL).code == 0
+    assert files(here / "a") == files(here / "b")
+
+
+def test_order_and_pruning_make_smaller_models(run: Run, here: Path) -> None:
+    command = ["train", "text.txt", "--model", "kneser-ney", "--size", "300"]
+    assert run(*command, "--out", "bigrams", "--order", "2").code == 0
+    assert run(*command, "--out", "pruned", "--prune", "0,0,1").code == 0
+
+    def size(name: str) -> int:
+        return sum(len(content or b"") for content in files(here / name).values())
+
+    assert size("bigrams") < size("pruned") < size("kn")
+
+
+def test_without_a_name_it_goes_to_models(run: Run, here: Path) -> None:
+    assert run("train", "text.txt", "--model", "unigram", "--size", "300").code == 0
+    assert (here / "models" / "unigram" / "manifest.json").exists()
+
+
+def test_a_field_of_a_jsonl(run: Run, here: Path) -> None:
+    rows = (here / "text.txt").read_text("utf-8").split("\n\n")
+    lines = [f'{{"id": {number}, "body": "{row.strip()}"}}\n' for number, row in enumerate(rows)]
+    (here / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    command = ["train", "rows.jsonl", "--model", "unigram", "--size", "300", "--out", "new"]
+    assert run(*command, "--field", "body").code == 0
+
+
+def test_dry_run_says_and_writes_nothing(run: Run, here: Path) -> None:
+    before = files(here)
+    command = ["train", "text.txt", "--model", "gpt", "--out", "new", "--dry-run"]
+    assert "gpt" in run(*command, *SMALL).out
+    (plan,) = run(*command, *SMALL, "--json").json
+    assert plan["parameters"] > 100_000
+    assert files(here) == before
+
+
+def test_options_from_a_file(run: Run, here: Path) -> None:
+    (here / "train.yaml").write_text("text: text.txt\nmodel: unigram\nsize: 300\nout: new\n")
+    said = run("train", "--config", "train.yaml")
+    assert said.code == 0, said.err
+    given = run("train", "text.txt", "--model", "unigram", "--size", "300", "--out", "same")
+    assert given.code == 0, given.err
+    assert files(here / "new") == files(here / "same")
+
+
+def test_refusals_of_options(refused: Callable[..., str]) -> None:
+    command = ["train", "text.txt", "--out", "new"]
+    assert "exists" in refused("train", "text.txt", "--out", "kn", "--model", "unigram")
+    assert "threads" in refused(*command, "--threads", "0")
+    assert "no size" in refused(*command, "--tokenizer", "bytes", "--size", "300")
+    assert "at most" in refused(*command, "--size", "60000")
+    assert "order" in refused(*command, "--model", "kneser-ney", "--order", "0", *SMALL)
+    assert "--prune" in refused(*command, "--model", "kneser-ney", "--prune", "x", *SMALL)
+    assert "budget" in refused(*command, "--budget", "5", *SMALL)
+
+
+def test_refusals_of_text(refused: Callable[..., str], here: Path) -> None:
+    (here / "empty.txt").write_bytes(b"")
+    (here / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8)
+    (here / "old.txt").write_bytes(("床前明月光，疑是地上霜。" * 300).encode("gb18030"))
+    (here / "short.txt").write_text("Too short.\n")
+    for name, word in [
+        ("nowhere.txt", "does not exist"),
+        ("empty.txt", "empty"),
+        ("photo.jpg", "not text"),
+        ("old.txt", "gb18030"),
+        ("short.txt", "too short"),
+    ]:
+        said = refused("train", name, "--out", "new", "--model", "unigram")
+        assert name in said or name == "short.txt"
+        assert word in said
