@@ -26,7 +26,7 @@ BUDGET, QUICK_BUDGET = "5m", "60s"
 MOST_APART = 1e-4
 """Nats a token by which two implementations may differ."""
 WINDOW = 127
-"""Tokens: with the boundary before them, what the transformer reads at most."""
+"""Tokens of a model that reads any number; else as many as it reads with a boundary first."""
 WINDOWS_AT_ONCE = 16
 Ids = NDArray[np.int32]
 
@@ -136,10 +136,11 @@ def parity(text: Text, out: Path) -> dict[str, Any]:
 
 def cut(model: LanguageModel, held_out: Sequence[str]) -> list[Ids]:
     """Batches of windows (B, T) of one length, from the texts' beginnings on, none left out."""
+    size = WINDOW if model.context is None else model.context - 1
     by_length: dict[int, list[Ids]] = {}
     for encoding in model.tokenizer.encode_many(list(held_out)):
-        for start in range(0, len(encoding.tokens), WINDOW):
-            window = encoding.tokens[start : start + WINDOW]
+        for start in range(0, len(encoding.tokens), size):
+            window = encoding.tokens[start : start + size]
             by_length.setdefault(len(window), []).append(window)
     batches = []
     for group in by_length.values():

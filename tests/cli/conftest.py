@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from foretell.cli.main import main
 from tests.cli.toy_text import write_text
@@ -29,9 +30,11 @@ Run = Callable[..., Said]
 
 
 @pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    """The command line changes how this process takes a closed pipe; change it back."""
+def _process() -> Iterator[None]:
+    """The command line changes how this process takes a closed pipe and how many cores it uses:
+    change the one back, and begin with one core, which is faster for toys and beside others."""
     before = signal.getsignal(signal.SIGPIPE)
+    torch.set_num_threads(1)
     yield
     signal.signal(signal.SIGPIPE, before)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foretell.cli.parsing import add_dry_run, add_json, options_of
+from foretell.cli.parsing import add_dry_run, add_json, add_text, options_of, text_of
 from foretell.ladder.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -17,14 +16,7 @@ HELP = "train the whole ladder on a text and say which model to use, and why"
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "text",
-        nargs="?",
-        type=str,
-        help="file or folder: txt, md, jsonl, json, csv, tsv, parquet, also as .gz or .zst; "
-        "the documentation inside Python if not given",
-    )
-    parser.add_argument("--config", action="config", help="options from a YAML file")
+    add_text(parser)
     parser.add_class_arguments(CompareOptions)
     add_dry_run(parser)
     add_json(parser)
@@ -37,7 +29,7 @@ def run(arguments: Namespace) -> int:
     from foretell.report.tables import comparison_json, comparison_table
 
     options = options_of(CompareOptions, arguments)
-    path = None if arguments.text is None else Path(arguments.text)
+    path = text_of(arguments)
     with Display() as display, Stop(display) as stop:
         if arguments.dry_run:
             plan = ladder.plan(path, options, progress=display.reading)

@@ -8,6 +8,7 @@ library.
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
@@ -32,6 +33,26 @@ def options_of(kind: type[Options], arguments: Namespace) -> Options:
     """The dataclass that a verb's arguments spell."""
     values: dict[str, Any] = {each.name: arguments[each.name] for each in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)
+
+
+def add_text(parser: ArgumentParser) -> None:
+    """The text as the first word, or as `text` in a config file, which cannot name a place."""
+    parser.add_argument(
+        "given",
+        nargs="?",
+        metavar="text",
+        type=str,
+        help="file or folder: txt, md, jsonl, json, csv, tsv, parquet, also as .gz or .zst; "
+        "the documentation inside Python if not given",
+    )
+    parser.add_argument("--text", type=str, help="the same, for config files")
+    parser.add_argument("--config", action="config", help="options from a YAML file")
+
+
+def text_of(arguments: Namespace) -> Path | None:
+    """What `add_text` was given; None is the built-in text."""
+    said = arguments.given if arguments.given is not None else arguments.text
+    return None if said is None else Path(said)
 
 
 def add_json(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foretell.cli.parsing import add_dry_run, add_json, options_of
+from foretell.cli.parsing import add_dry_run, add_json, add_text, options_of, text_of
 from foretell.ladder.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -17,11 +17,8 @@ HELP = "train one model on a text"
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "text", nargs="?", type=str, help="file or folder; Python's documentation if not given"
-    )
+    add_text(parser)
     parser.add_argument("--out", type=str, help="folder for the model; models/FAMILY if not given")
-    parser.add_argument("--config", action="config", help="options from a YAML file")
     parser.add_class_arguments(TrainOptions)
     add_dry_run(parser)
     add_json(parser)
@@ -34,7 +31,7 @@ def run(arguments: Namespace) -> int:
     from foretell.storage import refuse_existing
 
     options = options_of(TrainOptions, arguments)
-    path = None if arguments.text is None else Path(arguments.text)
+    path = text_of(arguments)
     out = Path(arguments.out or Path("models") / options.model)
     refuse_existing(out)
     with Display() as display, Stop(display) as stop:

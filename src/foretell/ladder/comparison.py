@@ -203,7 +203,8 @@ def _climb(
 ) -> list[Finished]:
     """Every rung, those that count first; what an earlier run finished is taken as it is."""
     finished = []
-    for rung in sorted(rungs, key=lambda rung: not rung.counts):
+    # What matters most comes first, so that what a short budget leaves out matters least.
+    for rung in sorted(rungs, key=lambda rung: (not rung.counts, -rung.share)):
         done = load_finished(out, rung.slug)
         if done is not None:
             clock.skip(rung.share)
