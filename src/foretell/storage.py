@@ -20,6 +20,7 @@ from typing import Any
 from foretell.contracts.errors import DamagedModel, OutputExists
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 
 
 @contextmanager
@@ -31,7 +32,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     refuse_existing(path, replace=replace)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    _remove_abandoned(path)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent))
     try:
         yield draft
         for file in draft.rglob("*"):
@@ -50,6 +52,14 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove drafts of processes that were killed while they wrote."""
+    for draft in path.parent.glob(f".{path.name}.*.*"):
+        owner = draft.name[len(path.name) + 2 :].split(".")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def refuse_existing(path: Path, *, replace: bool = False) -> None:
@@ -77,14 +87,20 @@ def write_text(path: Path, text: str) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process. Raises OutputExists if another one holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
+    with open(folder / LOCK, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OutputExists(
                 f"{folder} is in use by another foretell; wait for it, or give another --out"
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            # Before the lock is let go, so that nobody can hold a file that is being removed.
+            (folder / LOCK).unlink(missing_ok=True)
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def seal(folder: Path, facts: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,13 +24,16 @@ def test_the_value_is_a_ratio_of_sums() -> None:
 
 
 def test_it_is_the_studentised_bootstrap() -> None:
-    """The textbook's loop, with other draws: the ends agree to sampling error."""
+    """The textbook's loop, one resample at a time, with other draws: the ends agree to sampling
+    error. Then each tail is drawn half way out to the symmetric one, and Student widens both."""
     parts, wholes = draw(30, 1)
     found = ratio_interval(parts, wholes)
 
     def error(p: np.ndarray, w: np.ndarray) -> float:
-        residuals = p - p.sum() / w.sum() * w
-        return float(np.sqrt(len(p) / (len(p) - 1) * (residuals**2).sum()) / w.sum())
+        ratio, squares = p.sum() / w.sum(), 0.0
+        for one, size in zip(p, w, strict=True):
+            squares += ((one - ratio * size) / (1 - size / w.sum())) ** 2
+        return float(np.sqrt(squares) / w.sum())
 
     generator = np.random.default_rng(99)
     value, own = parts.sum() / wholes.sum(), error(parts, wholes)
@@ -38,10 +42,13 @@ def test_it_is_the_studentised_bootstrap() -> None:
         rows = generator.integers(0, len(parts), len(parts))
         p, w = parts[rows], wholes[rows]
         deviations.append((p.sum() / w.sum() - value) / error(p, w))
-    low, high = np.quantile(deviations, [0.975, 0.025])
+    high, low = np.quantile(deviations, [0.975, 0.025])
+    even = np.quantile(np.abs(deviations), 0.95)
+    worth = wholes.sum() ** 2 / (wholes**2).sum()
+    own *= scipy.stats.t.ppf(0.975, worth - 1) / 1.96 * np.sqrt(worth / (worth - 1))
     assert found.value == pytest.approx(value)
-    assert found.low == pytest.approx(value - low * own, abs=0.15 * own)
-    assert found.high == pytest.approx(value - high * own, abs=0.15 * own)
+    assert found.low == pytest.approx(value - max(high, (high + even) / 2) * own, abs=0.15 * own)
+    assert found.high == pytest.approx(value - min(low, (low - even) / 2) * own, abs=0.15 * own)
 
 
 def test_coverage_is_near_what_it_says() -> None:

@@ -55,9 +55,17 @@ def _run(arguments: list[str]) -> int:
     if not arguments:
         parser.print_help()
         return 0
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args([_underscored(argument) for argument in arguments])
     code: int = modules[parsed.verb].run(parsed[parsed.verb])
     return code
+
+
+def _underscored(argument: str) -> str:
+    """`--max-tokens` as `--max_tokens`: options that come from fields have the fields' names."""
+    name, equals, value = argument.partition("=")
+    if name.startswith("--") and name not in ("--", "--dry-run", "--end-of-text"):
+        name = "--" + name[2:].replace("-", "_")
+    return name + equals + value
 
 
 def _plain() -> type:

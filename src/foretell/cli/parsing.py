@@ -26,7 +26,7 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         said = " ".join(str(message).split())
         said = said.replace("Parser key ", "option ").replace("typing.", "")
-        raise ForetellError(f"{said}; see {self.prog} --help")
+        raise ForetellError(f"{said}; see {self.prog.replace('[options] ', '')} --help")
 
 
 def options_of(kind: type[Options], arguments: Namespace) -> Options:

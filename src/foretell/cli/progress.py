@@ -70,7 +70,10 @@ class Display:
 
     def corpus(self, corpus: LoadedCorpus) -> None:
         self._stop()
-        self.say(f"{corpus.documents:,} documents, {corpus.bytes / 1e6:.1f} MB, {corpus.languages}")
+        if self.console.is_terminal:
+            self.say(
+                f"{corpus.documents:,} documents, {corpus.bytes / 1e6:.1f} MB, {corpus.languages}"
+            )
 
     def begin(self, name: str, seconds: float | None) -> Watch:
         self._start(name, 1.0)

@@ -10,6 +10,7 @@ docs/decisions/intervals.md has the coverage of this and of what was tried befor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +50,14 @@ def ratio_interval(
     tails = [(1 + level) / 2, (1 - level) / 2]
     worth = max(2.0, wholes.sum() ** 2 / (wholes**2).sum())
     wider = float(t.ppf(tails[0], worth - 1) / norm.ppf(tails[0]))
+    wider *= sqrt(worth / (worth - 1))
     high, low = norm.ppf(tails)
     if len(parts) >= FEWEST:
-        high, low = np.quantile(_deviations(parts, wholes, value, error, seed), tails)
+        deviations = _deviations(parts, wholes, value, error, seed)
+        high, low = np.quantile(deviations, tails)
+        # Where costs are skewed, the short tail is estimated from few documents, and too short.
+        even = np.quantile(np.abs(deviations), level)
+        high, low = max(high, (high + even) / 2), min(low, (low - even) / 2)
     return Interval(value, value - float(high) * error * wider, value - float(low) * error * wider)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
@@ -42,10 +42,11 @@ from foretell.ladder.running import (
     train_rung,
 )
 from foretell.ladder.verdict import judge
-from foretell.storage import locked, new_folder, write_text
+from foretell.storage import LOCK, locked, new_folder, write_text
 
 LEAST_SECONDS = 2.0
 """A network that would get less is skipped, by name."""
+SETTINGS = "settings.json"
 LIGHT = 0.02
 """A part of the mixture with less weight is left out: it costs its whole time and adds nothing."""
 
@@ -82,13 +83,15 @@ def compare(
     set_threads(options.threads)
     corpus = load_corpus(path, field=options.field, seed=options.seed, progress=progress)
     rungs, skipped = _choose(corpus.split, options)
+    texts = _texts(corpus.split)
+    tokenizers = _train_tokenizers(rungs, texts, options, skipped)
     out = output_folder(path, options)
+    identity = _identify(path, corpus, options)
+    _refuse_other(out, identity)
     with locked(out):
-        _claim(out, path, corpus, options)
+        write_text(out / SETTINGS, json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
         if spectator is not None:
             spectator.corpus(corpus)
-        texts = _texts(corpus.split)
-        tokenizers = _train_tokenizers(rungs, texts, options, skipped)
         clock = Clock(start, budget, [r.share for r in rungs if not r.counts])
         finished = _climb(rungs, tokenizers, texts, out, options, clock, skipped, spectator, stop)
         mixture = _mix(finished, texts, out, options, skipped, spectator)
@@ -131,21 +134,26 @@ def _choose(split: Split, options: CompareOptions) -> tuple[list[Rung], dict[str
     return default_ladder(size, networks=networks), skipped
 
 
-def _claim(out: Path, path: Path | None, corpus: LoadedCorpus, options: CompareOptions) -> None:
-    """Make the folder ours, or go on in it if it holds this very comparison."""
+def _identify(path: Path | None, corpus: LoadedCorpus, options: CompareOptions) -> dict[str, Any]:
+    """What two calls must agree in to be one comparison."""
     said = {k: v for k, v in asdict(options).items() if k not in ("out", "language", "threads")}
-    identity = {"text": corpus.fingerprint, "path": str(path), "options": said}
-    marker = out / "settings.json"
-    if marker.exists():
-        if json.loads(marker.read_text("utf-8")) != identity:
+    return {"text": corpus.fingerprint, "path": str(path), "options": said}
+
+
+def _refuse_other(out: Path, identity: dict[str, Any]) -> None:
+    """Raise OutputExists unless the folder is free, or holds this very comparison."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise OutputExists(f"{out} is a file; give the name of a folder as --out")
+    if (out / SETTINGS).exists():
+        if json.loads((out / SETTINGS).read_text("utf-8")) != identity:
             raise OutputExists(
                 f"{out} holds a comparison of another text or with other options; "
                 "give another --out, or remove it"
             )
-    elif any(each.name != ".lock" for each in out.iterdir()):
+    elif any(each.name != LOCK for each in out.iterdir()):
         raise OutputExists(f"{out} holds something else; give another --out")
-    else:
-        write_text(marker, json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
 
 
 def _texts(split: Split) -> Texts:
@@ -261,6 +269,7 @@ def _mix(
 ) -> Finished | None:
     """The mixture of all rungs that read the best rung's tokens; those of no weight left out."""
     done = load_finished(out, "mixture")
+    again = done is not None
     if done is None:
         best = min(finished, key=lambda each: each.stopping_bits)
         parts = [each for each in finished if each.tokenizer == best.tokenizer]
@@ -269,8 +278,11 @@ def _mix(
             return None
         watch = spectator.begin("mixture", None) if spectator is not None else None
         done = train_mixture(parts, texts, out, least=LIGHT, seed=options.seed, watch=watch)
+        if done is None:
+            skipped["mixture"] = f"the {best.name} outweighs all that could be mixed with it"
+            return None
     if spectator is not None:
-        spectator.end(done, again=False)
+        spectator.end(done, again=again)
     return done
 
 

@@ -28,8 +28,8 @@ class CompareOptions:
     language: Literal["en", "zh"] = "en"
     """Language of table and report: en or zh."""
     tokens: dict[str, int] = dataclasses.field(default_factory=dict)
-    """Tokens for each network to learn from, in place of time; a finished comparison writes this
-    into its compare.yaml, which so repeats it exactly."""
+    """Tokens for each network to learn from, in place of time. A finished comparison writes this
+    into its compare.yaml: repeats from there are equal, bit for bit, on one machine."""
 
 
 @dataclass(frozen=True)

@@ -135,15 +135,18 @@ def train_mixture(
     least: float,
     seed: int,
     watch: Watch | None = None,
-) -> Finished:
+) -> Finished | None:
     """Weights by EM on the tuning part, which nothing else has seen.
 
-    least: a part with less weight is left out, and the others are weighed again.
+    least: a part with less weight is left out, and the others are weighed again. None if only
+    one part would be left.
     """
     learner = MixtureLearner([unlimited(part.load()) for part in parts])
     run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
     kept = [part for part, weight in zip(parts, learner.weights, strict=True) if weight >= least]
-    if 2 <= len(kept) < len(parts):
+    if len(kept) < 2:
+        return None
+    if len(kept) < len(parts):
         learner = learner.without(learner.weights < least)
         run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
         parts = kept

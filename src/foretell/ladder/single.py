@@ -33,7 +33,12 @@ class Trained:
 
 
 def prepare(corpus: LoadedCorpus, options: TrainOptions) -> Learner:
-    """The tokenizer and the learner that options ask for, with what they leave open derived."""
+    """The tokenizer and the learner that options ask for, with what they leave open derived.
+
+    Raises ForetellError for any option that cannot be used; writes nothing.
+    """
+    set_threads(options.threads)
+    Budget.parse(options.budget)
     texts = [document.text for document in corpus.split.train]
     size = options.size
     if options.tokenizer in SUBWORDS and size is None:
@@ -75,8 +80,18 @@ def train(
     stop: Callable[[], bool] | None = None,
 ) -> Trained:
     """Teach one model. work: folder for checkpoints, from which the same call goes on."""
-    set_threads(options.threads)
-    learner = prepare(corpus, options)
+    return _teach(prepare(corpus, options), corpus, options, work=work, watch=watch, stop=stop)
+
+
+def _teach(
+    learner: Learner,
+    corpus: LoadedCorpus,
+    options: TrainOptions,
+    *,
+    work: Path | None,
+    watch: Callable[[Glance], None] | None,
+    stop: Callable[[], bool] | None,
+) -> Trained:
     budget = Budget.parse(options.budget)
     if options.model in COUNTING:
         budget = Budget(passes=1)
@@ -86,7 +101,8 @@ def train(
         [document.text for document in split.train],
         budget=budget,
         held_out=[document.text for document in split.stopping],
-        checkpoints=work,
+        # Counting again is quicker than keeping count.
+        checkpoints=None if options.model in COUNTING else work,
         watch=watch,
         stop=stop,
     )
@@ -108,9 +124,10 @@ def train_into(
     Checkpoints stand beside it in OUT.checkpoints until it is finished. Raises OutputExists.
     """
     refuse_existing(out)
+    learner = prepare(corpus, options)
     work = out.with_name(out.name + ".checkpoints")
     with locked(work):
-        trained = train(corpus, options, work=work, watch=watch, stop=stop)
+        trained = _teach(learner, corpus, options, work=work, watch=watch, stop=stop)
         models.save(trained.model, out)
-    shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
     return trained

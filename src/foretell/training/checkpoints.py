@@ -91,6 +91,12 @@ class Checkpoints:
     def restore_best(self, learner: Learner, position: Position) -> None:
         learner.restore(self.folder / _best(position))
 
+    def tidy(self) -> None:
+        """Remove what is of no use without a checkpoint to go back to."""
+        if not self._all():
+            for folder in self.folder.glob("best-*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _all(self) -> list[Path]:
         if not self.folder.is_dir():
             return []

@@ -91,7 +91,11 @@ def fit(
         loop = _Loop(
             learner, budget, first_bytes(held_out, LOOK_BYTES), store, position, watch, stop
         )
-        return loop.run(keep=checkpoints is not None)
+        try:
+            return loop.run(keep=checkpoints is not None)
+        except BaseException:
+            store.tidy()
+            raise
 
 
 def first_bytes(texts: Sequence[str], size: int) -> list[str]:

@@ -180,7 +180,9 @@ class Trie:
         """Write raw little-endian arrays and `ngram.json`; the folder's seal holds the hashes."""
         for n, order in enumerate(self.orders, start=1):
             for field, kind in FIELDS.items():
-                np.ascontiguousarray(getattr(order, field), kind).tofile(_path(folder, n, field))
+                # Not `tofile`, which hides a full disk behind an error without a number.
+                data = np.ascontiguousarray(getattr(order, field), kind).tobytes()
+                _path(folder, n, field).write_bytes(data)
         text = json.dumps(asdict(self.recipe), ensure_ascii=False, indent=1) + "\n"
         (folder / RECIPE).write_text(text, "utf-8")
 
