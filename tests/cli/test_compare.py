@@ -61,8 +61,8 @@ def test_the_main_job(run: Run, here: Path, notes: Path) -> None:
     assert bits == sorted(bits)
     assert found["languages"] == "English and Chinese"
     assert all(rung["laws_failed"] == [] for rung in found["rungs"])
-    (mixture,) = [rung for rung in found["rungs"] if rung["family"] == "mixture"]
-    assert sum(mixture["weights"].values()) == pytest.approx(1)
+    for mixture in [rung for rung in found["rungs"] if rung["family"] == "mixture"]:
+        assert sum(mixture["weights"].values()) == pytest.approx(1)
 
     # In Chinese, from the same rungs.
     chinese = run(*COMMAND, "--language", "zh")

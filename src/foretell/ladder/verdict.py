@@ -171,7 +171,7 @@ def recommend(rungs: Sequence[RungResult], floor_name: str) -> dict[str, str]:
         f"（{gain / floor.bits_per_byte.value:.0%}），每个词元 "
         f"{best.milliseconds_per_token:.2f} 毫秒，占 {_size(best.bytes_on_disk)}。"
     ]
-    for rung in _cheaper(rungs):
+    for rung in _cheaper(rungs, floor_name):
         worse = rung.bits_per_byte.value - best.bits_per_byte.value
         english.append(
             f"The {rung.name} if a token may take no more than "
@@ -185,15 +185,17 @@ def recommend(rungs: Sequence[RungResult], floor_name: str) -> dict[str, str]:
     return {"en": " ".join(english), "zh": "".join(chinese)}
 
 
-def _cheaper(rungs: Sequence[RungResult]) -> list[RungResult]:
-    """At most two rungs worth having for their speed: each at least half as dear as the one
-    before, and the best of those."""
+def _cheaper(rungs: Sequence[RungResult], floor_name: str) -> list[RungResult]:
+    """Rungs worth having for their speed, none worse than the floor: each takes at most
+    two-thirds of the time of the one before, and is the best that does."""
     chosen, limit = [], rungs[0].milliseconds_per_token
-    for rung in rungs[1:]:
-        if rung.milliseconds_per_token <= limit / 2 and rung.family != "unigram":
+    for rung in rungs:
+        if rung.milliseconds_per_token <= limit * 2 / 3:
             chosen.append(rung)
             limit = rung.milliseconds_per_token
-    return chosen[:2]
+        if rung.name == floor_name:
+            break
+    return chosen
 
 
 def _time(seconds: float) -> str:
