@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from foretell import models
@@ -150,6 +150,8 @@ def train_mixture(
         learner = learner.without(learner.weights < least)
         run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
         parts = kept
+    # A mixture has cost what its parts have cost.
+    run = replace(run, seconds=run.seconds + sum(part.train_seconds for part in parts))
     shares = learner.weights.tolist()
     weights = {part.slug: share for part, share in zip(parts, shares, strict=True)}
     return _finish(learner.model(), "mixture", "mixture", texts, out, run, seed, weights)
