@@ -151,6 +151,7 @@ class _Loop:
                 self.save_now_and_then(keep)
             else:
                 self.learner.end_pass()
+                self.tick()
                 position.passes, position.batches = position.passes + 1, 0
                 if position.updates == 0:
                     raise ForetellError("there is no text to learn from; give more text")
