@@ -2,9 +2,9 @@
 
 A score is a ratio of sums, bits over bytes. Its interval is the studentised bootstrap of that
 ratio (Efron & Tibshirani 1993, ch. 12) with jackknife errors: each resample is measured in its own
-standard errors. It is widened as Student's t is against the normal, for as many documents as
-those of such unequal sizes are worth (Kish 1965: the square of the sum over the sum of squares).
-docs/decisions/intervals.md has the coverage of this and of what was tried before.
+standard errors. The error is that of as many documents as those of such unequal sizes are worth
+(Kish 1965: the square of the sum over the sum of squares). docs/decisions/intervals.md has the
+coverage of this and of what was tried before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, permutation_test, t
+from scipy.stats import permutation_test, t
 
 from foretell.contracts.errors import ForetellError
 from foretell.evaluation.results import Interval
@@ -49,9 +49,8 @@ def ratio_interval(
         return Interval(value, value, value)
     tails = [(1 + level) / 2, (1 - level) / 2]
     worth = max(2.0, wholes.sum() ** 2 / (wholes**2).sum())
-    wider = float(t.ppf(tails[0], worth - 1) / norm.ppf(tails[0]))
-    wider *= sqrt(worth / (worth - 1))
-    high, low = norm.ppf(tails)
+    wider = sqrt(worth / (worth - 1))
+    high, low = t.ppf(tails, worth - 1)
     if len(parts) >= FEWEST:
         deviations = _deviations(parts, wholes, value, error, seed)
         high, low = np.quantile(deviations, tails)
