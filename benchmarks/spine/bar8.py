@@ -328,7 +328,7 @@ def held_folders(folder: Path) -> dict[str, list[str]]:
                 saying="in use",
             )
             tell(case, found[case], ended)
-        shutil.rmtree(folder / held)
+        shutil.rmtree(folder / held, ignore_errors=True)
     return found
 
 
