@@ -31,6 +31,7 @@ class Parser(ArgumentParser):
 
 def options_of(kind: type[Options], arguments: Namespace) -> Options:
     """The dataclass that a verb's arguments spell."""
+    # The checker cannot know that every `kind` passed here is a dataclass; `fields` raises if not.
     values: dict[str, Any] = {each.name: arguments[each.name] for each in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)
 
