@@ -110,8 +110,7 @@ def compare_with_arpa(
     missing, probability, backoff = 0, 0.0, 0.0
     for n, theirs in enumerate(arpa, start=1):
         tokens = np.array([[numbers[word] for word in words] for words in theirs.words], np.int32)
-        *_, match = trie.look_up(tokens, np.ones(tokens.shape, bool), n)
-        place, there = match.numbers[:, -1], match.there[:, -1]
+        place, there = trie.find(tokens)
         missing += int((~there).sum())
         order = trie.orders[n - 1]
         # One token is both boundaries: its unigram has the P of `</s>` and the back-off of `<s>`.

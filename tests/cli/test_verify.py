@@ -36,7 +36,7 @@ def test_a_broken_law_is_named_and_ends_with_1(
 
 
 def test_an_altered_model_is_refused(refused: Callable[..., str], here: Path) -> None:
-    file = here / "kn" / "order2.logprobs.bin"
+    file = here / "kn" / "order2.rows.bin"
     values = np.fromfile(file, "<f4")
     (values + 1).astype("<f4").tofile(file)
     assert "damaged" in refused("verify", "kn")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretell.contracts.errors import ForetellError
-from foretell.models.ngram.counts import count_ngrams
+from foretell.models.ngram.counts import count_texts
 from foretell.models.ngram.smoothing import FALLBACK, _count_counts, discounts_from, estimate
 from foretell.testing.oracles import KneserNey
 
@@ -101,7 +101,7 @@ def test_discounts_by_hand() -> None:
 
 
 def test_kenlm_files_the_last_open_ngram_under_its_raw_count() -> None:
-    counts = count_ngrams(letters("rot", "oar", "oat"), vocabulary_size=27, boundary=B, order=3)
+    counts = count_texts(letters("rot", "oar", "oat"), vocabulary_size=27, boundary=B, order=3)
     assert _count_counts(counts, 1, "exact") == [1, 4, 0, 0]
     assert _count_counts(counts, 1, "kenlm") == [0, 5, 0, 0]  # what its issue 427 reports
     assert _count_counts(counts, 3, "exact") == _count_counts(counts, 3, "kenlm")

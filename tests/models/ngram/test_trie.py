@@ -24,11 +24,12 @@ def test_the_children_of_a_context_lie_side_by_side() -> None:
         assert below.children[0] == 0
         assert below.children[-1] == len(order.tokens)
         for start, end in zip(below.children, below.children[1:], strict=False):
-            assert (np.diff(order.tokens[start:end]) > 0).all()
+            assert (np.diff(order.tokens[start:end].astype(int)) > 0).all()
         childless = np.diff(below.children) == 0
         assert (below.backoffs[childless] == 0).all()
         assert (below.backoffs[~childless] < 0).all()
     assert len(trie.orders[-1].children) == 0
+    assert len(trie.orders[-1].backoffs) == 0
 
 
 def test_what_is_loaded_is_what_was_saved(folder: Path) -> None:

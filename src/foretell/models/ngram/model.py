@@ -124,7 +124,7 @@ class NGram:
         """ln P of every token after each row of a state, (B, V)."""
         width = self.order - 1
         if width == 0:
-            return np.tile(self.trie.orders[0].logprobs, (len(state.lengths), 1))
+            return np.tile(self.trie.unigrams, (len(state.lengths), 1))
         known = np.arange(width) >= width - state.known[:, None]
         return self.trie.distributions(state.history, known, 1)[:, 0]
 

@@ -10,15 +10,19 @@ pruned, over the same sum; below the unigrams stands 1/V. Sources: Chen & Goodma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from foretell.contracts.errors import ForetellError
-from foretell.models.ngram.counts import Counts, OrderCounts, count_ngrams
-from foretell.models.ngram.trie import Order, Recipe, Trie
+from foretell.corpus.suffixes import lay_out
+from foretell.models.ngram.counts import Counts, OrderCounts, count_stream
+from foretell.models.ngram.trie import Builder, Mask, Recipe, Trie
+from foretell.threads import cut, in_threads
 
 Compat = Literal["exact", "kenlm"]
 DiscountPolicy = Literal["auto", "strict"]
@@ -26,6 +30,23 @@ Discounts = tuple[float, float, float]
 
 FALLBACK: Discounts = (0.5, 1.0, 1.5)
 ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How to come from counts to probabilities."""
+
+    order: int = 5
+    prune: tuple[int, ...] = (0,)
+    """For each order, n-grams seen this often or less are dropped; the last number repeats.
+    Unigrams are never dropped, and discounts are those of the whole counts."""
+    discounts: DiscountPolicy = "auto"
+    """Where the counts are too few or too regular for the formula (common for characters and
+    subwords), "auto" takes FALLBACK for that order and says so in the recipe's notices; "strict"
+    raises."""
+    compat: Compat = "exact"
+    """"kenlm" repeats a slip of KenLM's `lmplz` (its issues 405 and 427), which files one n-gram
+    of each lower order under the wrong count while it estimates discounts."""
 
 
 def estimate(
@@ -40,41 +61,52 @@ def estimate(
 ) -> Trie:
     """A smoothed trie from texts, each of tokens (T,) without boundaries.
 
-    prune: for each order, n-grams seen this often or less are dropped; the last number repeats.
-    Unigrams are never dropped, and discounts are those of the whole counts.
-    discounts: where the counts are too few or too regular for the formula (common for characters
-    and subwords), "auto" takes FALLBACK for that order and says so in the recipe's notices;
-    "strict" raises.
-    compat: "kenlm" repeats a slip of KenLM's `lmplz` (its issues 405 and 427), which files one
-    n-gram of each lower order under the wrong count while it estimates discounts.
+    order, prune, discounts, compat: as in Smoothing.
 
     Good: estimate(texts, vocabulary_size=256, boundary=0, order=5, prune=(0, 0, 1))
     Bad:  estimate(texts, vocabulary_size=256, boundary=0, order=5, prune=(1,))
 
     Raises ForetellError for settings or texts that cannot be used.
     """
-    thresholds = _check_settings(order, prune, discounts, compat)
-    counts = count_ngrams(texts, vocabulary_size=vocabulary_size, boundary=boundary, order=order)
+    smoothing = Smoothing(order, tuple(prune), discounts, compat)
+    _check_settings(smoothing)
+    stream = lay_out(list(texts), vocabulary_size=vocabulary_size, boundary=boundary)
+    return estimate_stream(
+        stream, vocabulary_size=vocabulary_size, boundary=boundary, smoothing=smoothing
+    )
+
+
+def estimate_stream(
+    stream: NDArray[np.int32], *, vocabulary_size: int, boundary: int, smoothing: Smoothing
+) -> Trie:
+    """A smoothed trie from a stream (S,) of texts, as `lay_out` makes it.
+
+    Raises ForetellError for settings that cannot be used.
+    """
+    thresholds = _check_settings(smoothing)
+    counts = count_stream(
+        stream, vocabulary_size=vocabulary_size, boundary=boundary, order=smoothing.order
+    )
     chosen, notices = [], []
-    for n in range(1, order + 1):
-        counts_of_counts = _count_counts(counts, n, compat)
-        estimated = discounts_from(counts_of_counts, allow_zero=compat == "kenlm")
+    for n in range(1, smoothing.order + 1):
+        counts_of_counts = _count_counts(counts, n, smoothing.compat)
+        estimated = discounts_from(counts_of_counts, allow_zero=smoothing.compat == "kenlm")
         if estimated is None:
             problem = _describe_failure(n, counts_of_counts)
-            if discounts == "strict":
+            if smoothing.discounts == "strict":
                 raise ForetellError(f'{problem}; give more text, or use discounts="auto"')
             notices.append(f"{problem}; used {', '.join(f'{d:g}' for d in FALLBACK)} instead")
         chosen.append(estimated or FALLBACK)
     recipe = Recipe(
-        order=order,
+        order=smoothing.order,
         vocabulary_size=vocabulary_size,
         boundary=boundary,
         discounts=tuple(chosen),
         prune=thresholds,
-        compat=compat,
+        compat=smoothing.compat,
         notices=tuple(notices),
     )
-    return Trie(_smooth(counts, recipe), recipe)
+    return _smooth(counts, recipe)
 
 
 def discounts_from(
@@ -98,19 +130,17 @@ def discounts_from(
     return one, two, three
 
 
-def _check_settings(
-    order: int, prune: Sequence[int], discounts: str, compat: str
-) -> tuple[int, ...]:
+def _check_settings(smoothing: Smoothing) -> tuple[int, ...]:
     """The pruning threshold of each order (N,)."""
+    order, given = smoothing.order, tuple(int(threshold) for threshold in smoothing.prune)
     if order < 1:
         raise ForetellError(f"order {order} is no order; give 1 or more")
     for name, value, allowed in (
-        ("discounts", discounts, get_args(DiscountPolicy)),
-        ("compat", compat, get_args(Compat)),
+        ("discounts", smoothing.discounts, get_args(DiscountPolicy)),
+        ("compat", smoothing.compat, get_args(Compat)),
     ):
         if value not in allowed:
             raise ForetellError(f"{name} is {value!r}; give one of {', '.join(allowed)}")
-    given = tuple(int(threshold) for threshold in prune)
     if not 1 <= len(given) <= order:
         raise ForetellError(f"prune has {len(given)} numbers for order {order}; give 1 to {order}")
     if given[0] != 0:
@@ -138,58 +168,83 @@ def _describe_failure(order: int, counts_of_counts: Sequence[int]) -> str:
     return f"order {order}: discounts cannot be estimated from {names}"
 
 
-def _smooth(counts: Counts, recipe: Recipe) -> tuple[Order, ...]:
-    """The orders of the trie, each with its probabilities, back-offs and children."""
-    orders = []
-    kept = np.ones(recipe.vocabulary_size, bool)
+def _smooth(counts: Counts, recipe: Recipe) -> Trie:
+    """The trie: the probabilities, back-offs and children of each order."""
+    builder = Builder(recipe)
+    kept: Mask | None = None
+    """Of the order at hand; None for all of them."""
     probabilities = _smooth_unigrams(counts.orders[0], recipe.discounts[0])
+    children: NDArray[np.integer] | None = None
     for n, these in enumerate(counts.orders, start=1):
-        backoffs, children = np.zeros(0, np.float32), np.zeros(0, np.int32)
-        tokens, chances = these.tokens[kept], probabilities[kept]
-        if n < recipe.order:
-            above = counts.orders[n]
-            kept_above = above.raw > recipe.prune[n]
-            left, probabilities = _interpolate(
-                above, recipe.discounts[n], kept_above, len(these.raw), probabilities
-            )
-            backoffs = _log(left[kept])
-            sizes = np.bincount(above.contexts[kept_above], minlength=len(these.raw))[kept]
-            children = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
+        tokens, logprobs = _keep(these.tokens, kept), _log(_keep(probabilities, kept))
+        if n == recipe.order:
+            builder.add(tokens, logprobs, None, children)
+            break
+        above, threshold = counts.orders[n], recipe.prune[n]
+        left, probabilities = _interpolate(above, recipe.discounts[n], threshold, probabilities)
+        builder.add(tokens, logprobs, _log(_keep(left, kept)), children)
+        children = above.children
+        if threshold or kept is not None:
+            kept_above = above.raw > threshold
+            before = np.concatenate(([0], np.cumsum(kept_above)))
+            sizes = np.diff(before[above.children])
+            children = np.concatenate(([0], np.cumsum(_keep(sizes, kept))))
             kept = kept_above
-        orders.append(Order(tokens, _log(chances), backoffs, children))
-    return tuple(orders)
+    return builder.finish()
+
+
+def _keep(values: NDArray[Any], kept: Mask | None) -> NDArray[Any]:
+    return values if kept is None else values[kept]
 
 
 def _smooth_unigrams(counts: OrderCounts, discounts: Discounts) -> NDArray[np.float64]:
     """P (V,) of each token without context, interpolated with 1/V."""
-    taken = _discount(counts.adjusted, discounts)
-    total = counts.adjusted.sum()
+    taken = np.array((0.0, *discounts))[np.minimum(counts.adjusted, 3)]
+    total = counts.adjusted.sum(dtype=np.int64)
     return (counts.adjusted - taken + taken.sum() / len(taken)) / total
 
 
 def _interpolate(
-    counts: OrderCounts,
-    discounts: Discounts,
-    kept: NDArray[np.bool_],
-    contexts: int,
-    lower: NDArray[np.float64],
+    counts: OrderCounts, discounts: Discounts, threshold: int, lower: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """gamma of each context, and P of each n-gram (n,) from P of the order below (contexts,).
 
     Pruned n-grams get a number too, but no kept n-gram is built on it: what is a part of a kept
     n-gram was seen at least as often, and is kept.
     """
-    taken = _discount(counts.adjusted, discounts)
-    totals = np.bincount(counts.contexts, counts.adjusted, minlength=contexts)
-    left = np.bincount(counts.contexts, np.where(kept, taken, counts.adjusted), minlength=contexts)
-    gamma = np.divide(left, totals, out=np.ones(contexts), where=totals > 0)
-    own = (counts.adjusted - taken) / totals[counts.contexts]
-    return gamma, own + gamma[counts.contexts] * lower[counts.suffixes]
+    gamma = np.empty(len(counts.children) - 1)
+    out = np.empty(len(counts.tokens))
+    discount = np.array((0.0, *discounts))
+
+    def work(first: int, last: int) -> None:
+        _interpolate_contexts(
+            first, last, counts.children, counts.suffixes, counts.raw, counts.adjusted,
+            threshold, discount, lower, gamma, out,
+        )  # fmt: skip
+
+    in_threads(work, cut(counts.children))
+    return gamma, out
 
 
-def _discount(counts: NDArray[np.int64], discounts: Discounts) -> NDArray[np.float64]:
-    """D(c) for each count c (n,)."""
-    return np.array((0.0, *discounts))[np.minimum(counts, 3)]
+@njit(nogil=True, cache=True)
+def _interpolate_contexts(  # type: ignore[no-untyped-def]
+    first, last, children, suffixes, raw, adjusted, threshold, discounts, lower, gamma, out
+):
+    for context in range(first, last):
+        begin, end = children[context], children[context + 1]
+        gamma[context] = 1.0
+        if begin == end:
+            continue
+        total, left = np.int64(0), 0.0
+        for k in range(begin, end):
+            count = adjusted[k]
+            total += count
+            left += discounts[min(count, 3)] if raw[k] > threshold else count
+        rest = left / total
+        gamma[context] = rest
+        for k in range(begin, end):
+            own = (adjusted[k] - discounts[min(adjusted[k], 3)]) / total
+            out[k] = own + rest * lower[suffixes[k]]
 
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,37 +1,38 @@
-"""A forward trie of n-grams in flat arrays, and look-ups in it, many at a time.
+"""A forward trie of n-grams in flat arrays that map into memory, and look-ups, many at a time.
 
-    order 1   tokens    0   1   2   3          every token of the vocabulary, in order
+    order 1   token     0   1   2   3          every token of the vocabulary, in order
               children  0   2   2   3   5      the n-grams of order 2 that begin with 1: 2 to 2
-    order 2   tokens    1   3 |   | 0 | 1   3  sorted by (context, token)
+    order 2   token     1   3 |   | 0 | 1   3  sorted by (context, token)
 
-Facts: an n-gram is a number, its place in its order's arrays; the children of one context lie
-side by side, sorted by token; probabilities are interpolated already, so a look-up takes the
-longest n-gram that is there, and the back-offs of the longer contexts that are there too.
+Facts: an n-gram is a number, its row in its order's array; the children of one context lie side
+by side, sorted by token; probabilities are interpolated already, so a look-up takes the longest
+n-gram that is there, and the back-offs of the longer contexts that are there too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from foretell.models.ngram import lookup
+from foretell.threads import in_threads
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 TokenArray = NDArray[np.integer]
-
-TOKEN_BITS = np.uint64(32)
+Rows = NDArray[np.uint32]
 
 RECIPE = "ngram.json"
-FIELDS = {"tokens": "<i4", "logprobs": "<f4", "backoffs": "<f4", "children": "<i4"}
-"""The arrays of an order, and what they are on disk."""
+BLOCK = 1 << 14
+"""Places that a thread looks up in one go; what it needs for them stays in its cache."""
+FULLNESS = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -50,26 +51,54 @@ class Recipe:
     """What had to be done otherwise than asked, for the user to read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Order:
     """The n-grams (n,) of one order. The highest order has no back-offs and no children."""
 
-    tokens: Ids
-    """(n,) the last token of each."""
-    logprobs: Floats
-    """(n,) ln P(last token | the others), interpolated with all lower orders."""
-    backoffs: Floats
-    """(n,) ln of what the n-gram, as a context, leaves to the order below; 0 without children."""
-    children: Ids
-    """(n + 1,) where the children of each begin in the next order."""
+    rows: Rows
+    """(n + 1, 4) as `lookup` draws them, a last one to close the children; (n, 2) in the
+    highest order."""
+    table: NDArray[np.uint32]
+    """Rows of the large families, by open addresses; may be empty."""
 
+    def __post_init__(self) -> None:
+        for array in (self.rows, self.table):
+            array.flags.writeable = False
 
-class Matches(NamedTuple):
-    """For each place of a batch, the n-gram of one order that ends there."""
+    @cached_property
+    def fractions(self) -> Floats:
+        """The rows again, their bits read as fractions."""
+        return self.rows.view(np.float32)
 
-    numbers: NDArray[np.integer]
-    """Of the same shape as the batch; meaningless where there is none."""
-    there: Mask
+    @property
+    def highest(self) -> bool:
+        return self.rows.shape[1] == 2
+
+    def __len__(self) -> int:
+        return len(self.rows) - (0 if self.highest else 1)
+
+    @property
+    def tokens(self) -> Rows:
+        """(n,) the last token of each."""
+        return self.rows[: len(self), lookup.TOKEN]
+
+    @property
+    def logprobs(self) -> Floats:
+        """(n,) ln P(last token | the others), interpolated with all lower orders."""
+        return self.fractions[: len(self), lookup.LOGPROB]
+
+    @property
+    def backoffs(self) -> Floats:
+        """(n,) ln of what the n-gram, as a context, leaves to the order below; 0 without
+        children. Empty in the highest order."""
+        if self.highest:
+            return np.zeros(0, np.float32)
+        return self.fractions[: len(self), lookup.BACKOFF]
+
+    @property
+    def children(self) -> Rows:
+        """(n + 1,) where the children of each begin in the next order; empty in the highest."""
+        return np.zeros(0, np.uint32) if self.highest else self.rows[:, lookup.CHILDREN]
 
 
 class Scores(NamedTuple):
@@ -79,7 +108,15 @@ class Scores(NamedTuple):
     """The order that decided it: the length of the longest n-gram that was found."""
 
 
-@dataclass(frozen=True)
+class Found(NamedTuple):
+    """Of some n-grams, their rows in their order."""
+
+    rows: NDArray[np.int64]
+    """Meaningless where there is none."""
+    there: Mask
+
+
+@dataclass(frozen=True, eq=False)
 class Trie:
     """N-grams of order 1 to N with probabilities and back-offs. Knows tokens, not text."""
 
@@ -87,104 +124,146 @@ class Trie:
     recipe: Recipe
 
     @cached_property
-    def _keys(self) -> tuple[NDArray[np.uint64], ...]:
-        """For each order from 2: (n,) contexts and tokens, packed, ascending."""
-        keys = []
-        for below, order in pairwise(self.orders):
-            contexts = np.arange(len(below.tokens), dtype=np.uint64) << TOKEN_BITS
-            key = np.repeat(contexts, np.diff(below.children))
-            key |= order.tokens.astype(np.uint64)
-            keys.append(key)
-        return tuple(keys)
+    def unigrams(self) -> Floats:
+        """(V,) ln P of each token without context, side by side."""
+        unigrams = self.orders[0].logprobs.copy()
+        unigrams.flags.writeable = False
+        return unigrams
 
-    def find(self, order: int, contexts: Matches, tokens: TokenArray) -> Matches:
-        """The n-grams of an order that extend contexts (...) of the order below by tokens (...)."""
-        keys = self._keys[order - 2]
-        numbers = np.zeros(tokens.shape, np.int64)
-        there = np.zeros(tokens.shape, bool)
-        if len(keys) == 0:
-            return Matches(numbers, there)
-        wanted = contexts.numbers[contexts.there].astype(np.uint64) << TOKEN_BITS
-        wanted |= tokens[contexts.there].astype(np.uint64)
-        slots = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
-        numbers[contexts.there] = slots
-        there[contexts.there] = keys[slots] == wanted
-        return Matches(numbers, there)
+    def find(self, grams: TokenArray) -> Found:
+        """The n-grams (G, n), all of one order."""
+        return _find(self.orders, grams)
 
-    def look_up(self, tokens: TokenArray, known: Mask, orders: int) -> Iterator[Matches]:
-        """The n-grams that end at each place of tokens (B, W), of order 1, 2, ... `orders`.
-
-        known (B, W) is false on pads. A boundary ends what stands before it without a rule: no
-        n-gram that ends in it has children, and the boundary alone has those of a text's start.
-        """
-        found = Matches(tokens, known)
-        yield found
-        for order in range(2, orders + 1):
-            contexts = Matches(found.numbers[:, :-1], found.there[:, :-1] & known[:, 1:])
-            found = Matches(np.zeros(tokens.shape, np.int64), np.zeros(tokens.shape, bool))
-            found.numbers[:, 1:], found.there[:, 1:] = self.find(order, contexts, tokens[:, 1:])
-            yield found
+    def grams(self, order: int) -> Ids:
+        """All n-grams of an order as tokens (G, n), in the order of their rows."""
+        columns = [self.orders[order - 1].tokens.astype(np.int32)]
+        owners = np.arange(len(columns[0]))
+        for below in reversed(self.orders[: order - 1]):
+            owners = np.repeat(np.arange(len(below)), np.diff(below.children))[owners]
+            columns.append(below.tokens[owners].astype(np.int32))
+        return np.stack(columns[::-1], axis=1)
 
     def score(self, tokens: TokenArray, known: Mask) -> Scores:
         """Each token of (B, W) given those before it in its row; known (B, W) is false on pads.
 
-        What comes out on pads is meaningless.
+        A boundary ends what stands before it without a rule: no n-gram that ends in it has
+        children, and the boundary alone has those of a text's start. Pads get 0.
         """
-        logprobs = self.orders[0].logprobs[tokens]
-        decided = np.ones(tokens.shape, np.int32)
-        matches = self.look_up(tokens, known, self.recipe.order)
-        contexts = next(matches)
-        for level, here in enumerate(matches, start=1):
-            rows, places = np.nonzero(contexts.there[:, :-1])
-            numbers = contexts.numbers[rows, places]
-            logprobs[rows, places + 1] += self.orders[level - 1].backoffs[numbers]
-            logprobs[here.there] = self.orders[level].logprobs[here.numbers[here.there]]
-            decided[here.there] = level + 1
-            contexts = here
-        return Scores(logprobs, decided)
+        # A column of no tokens keeps the rows apart.
+        line = np.full((len(tokens), tokens.shape[1] + 1), -1, np.int32)
+        line[:, 1:] = np.where(known, tokens, -1)
+        found = self.score_stream(line.reshape(-1))
+        logprobs, orders = found
+        return Scores(logprobs.reshape(line.shape)[:, 1:], orders.reshape(line.shape)[:, 1:])
+
+    def score_stream(self, stream: Ids) -> Scores:
+        """Each token of a stream (S,) given those before it; -1 is no token, and ends a context."""
+        logprobs, orders = np.empty(len(stream), np.float32), np.empty(len(stream), np.int32)
+        overlap = self.recipe.order - 1
+
+        def work(low: int) -> None:
+            first, high = max(0, low - overlap), min(low + BLOCK, len(stream))
+            found, decided = self._walk(stream[first:high])[3:]
+            logprobs[low:high] = found[low - first :]
+            orders[low:high] = decided[low - first :]
+
+        in_threads(work, ((low,) for low in range(0, len(stream), BLOCK)))
+        return Scores(logprobs, orders)
 
     def distributions(self, tokens: TokenArray, known: Mask, keep: int) -> Floats:
         """ln P of every token of the vocabulary after each of the last `keep` places.
 
         tokens (B, W), known (B, W) false on pads, which must stand on the left; (B, keep, V).
         """
-        rows = len(tokens)
-        size = self.recipe.vocabulary_size
-        out = np.tile(self.orders[0].logprobs, (rows * keep, 1))
-        if self.recipe.order > 1 and keep > 0:
-            for level, contexts in enumerate(self.look_up(tokens, known, self.recipe.order - 1)):
-                there = contexts.there[:, -keep:].ravel()
-                numbers = contexts.numbers[:, -keep:].ravel()
-                self._refine(out, level, np.flatnonzero(there), numbers[there])
-        return out.reshape(rows, keep, size)
+        out = np.empty((len(tokens), keep, self.recipe.vocabulary_size), np.float32)
+        width = tokens.shape[1]
+        for row in range(len(tokens) if keep else 0):
+            line = np.where(known[row], tokens[row], -1).astype(np.int32)
+            begins, ends, backoffs, _, _ = self._walk(line)
+            for place in range(width - keep, width):
+                into = out[row, place - width]
+                lookup.spread_unigrams(self.unigrams, backoffs, place, into)
+                for level, order in enumerate(self.orders[1:], start=1):
+                    lookup.spread_children(
+                        level, order.rows, order.fractions, begins, ends, backoffs, place, into
+                    )
+        return out
 
-    def _refine(
-        self, out: Floats, level: int, rows: NDArray[np.intp], numbers: NDArray[np.integer]
-    ) -> None:
-        """Refine rows (R,) of out (·, V), right for contexts one shorter, by contexts (R,)."""
-        order, above = self.orders[level], self.orders[level + 1]
-        starts, ends = order.children[numbers], order.children[numbers + 1]
-        if len(rows) == 1:  # the common case while decoding; slices cost half of what indices do
-            row, children = out[rows[0]], slice(starts[0], ends[0])
-            row += order.backoffs[numbers[0]]
-            row[above.tokens[children]] = above.logprobs[children]
-            return
-        out[rows] += order.backoffs[numbers][:, None]
-        sizes = ends - starts
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        children_of_all = np.repeat(starts, sizes) + within
-        places = np.repeat(rows, sizes), above.tokens[children_of_all]
-        out[places] = above.logprobs[children_of_all]
+    def _walk(self, line: Ids) -> tuple[Rows, Rows, Floats, Floats, Ids]:
+        """begins, ends and backoffs (N - 1, T) of the contexts that end at each place of line
+        (T,), and logprobs and deciding orders (T,)."""
+        shape = self.recipe.order - 1, len(line)
+        begins, ends = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
+        backoffs, logprobs = np.empty(shape, np.float32), np.empty(len(line), np.float32)
+        orders = np.empty(len(line), np.int32)
+        walk = begins, ends, backoffs, logprobs, orders
+        lookup.begin_walk(line, self.orders[0].rows, self.orders[0].fractions, *walk)
+        for level, order in enumerate(self.orders[1:], start=1):
+            lookup.extend_walk(level, line, order.rows, order.fractions, order.table, *walk)
+        return walk
 
     def save(self, folder: Path) -> None:
         """Write raw little-endian arrays and `ngram.json`; the folder's seal holds the hashes."""
         for n, order in enumerate(self.orders, start=1):
-            for field, kind in FIELDS.items():
+            for field in ("rows", "table"):
                 # Not `tofile`, which hides a full disk behind an error without a number.
-                data = np.ascontiguousarray(getattr(order, field), kind).tobytes()
-                _path(folder, n, field).write_bytes(data)
+                data = np.ascontiguousarray(getattr(order, field), "<u4")
+                _path(folder, n, field).write_bytes(data.reshape(-1).data)
         text = json.dumps(asdict(self.recipe), ensure_ascii=False, indent=1) + "\n"
         (folder / RECIPE).write_text(text, "utf-8")
+
+
+class Builder:
+    """Puts a trie together, order by order, from columns sorted by (context, token)."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._orders: list[Order] = []
+        self._last: Rows | None = None
+
+    def add(
+        self,
+        tokens: TokenArray,
+        logprobs: Floats,
+        backoffs: Floats | None,
+        children: NDArray[np.integer] | None,
+    ) -> None:
+        """The next order: tokens, logprobs and back-offs (n,), no back-offs in the highest order;
+        children (c + 1,): where those of each n-gram of the order before begin here, None in
+        order 1. Raises ValueError for 2^32 n-grams."""
+        size, middle = len(tokens), len(self._orders) + 1 < self._recipe.order
+        if size >= lookup.EMPTY:
+            raise ValueError(f"{size} n-grams of one order; fewer than 2^32 can be held")
+        rows = np.zeros((size + middle, 4 if middle else 2), np.uint32)
+        rows[:size, lookup.TOKEN] = tokens
+        rows.view(np.float32)[:size, lookup.LOGPROB] = logprobs
+        if backoffs is not None:
+            rows.view(np.float32)[:size, lookup.BACKOFF] = backoffs
+        table = np.zeros(0, np.uint32)
+        if children is not None:
+            assert self._last is not None
+            self._last[:, lookup.CHILDREN] = children
+            tabled = lookup.count_tabled(self._last)
+            table = np.full(int(tabled / FULLNESS), lookup.EMPTY, np.uint32)
+            lookup.fill_table(self._last, rows, table)
+        self._last = rows
+        self._orders.append(Order(rows.view(), table))
+
+    def find(self, grams: TokenArray) -> Found:
+        """The n-grams (G, n), all of one order that has been added."""
+        return _find(tuple(self._orders), grams)
+
+    def finish(self) -> Trie:
+        return Trie(tuple(self._orders), self._recipe)
+
+
+def _find(orders: tuple[Order, ...], grams: TokenArray) -> Found:
+    grams = np.ascontiguousarray(grams, np.int32)
+    found = grams[:, 0].astype(np.int64)
+    for level in range(1, grams.shape[1]):
+        below, order = orders[level - 1], orders[level]
+        lookup.descend(level, grams, below.rows, order.rows, order.table, found)
+    return Found(found, found >= 0)
 
 
 def load_trie(folder: Path) -> Trie:
@@ -200,8 +279,9 @@ def load_trie(folder: Path) -> Trie:
     )
     orders = []
     for n in range(1, recipe.order + 1):
-        parts = {field: _map(_path(folder, n, field), kind) for field, kind in FIELDS.items()}
-        orders.append(Order(**parts))
+        width = 4 if n < recipe.order else 2
+        rows = _map(_path(folder, n, "rows")).reshape(-1, width)
+        orders.append(Order(rows, _map(_path(folder, n, "table"))))
     return Trie(tuple(orders), recipe)
 
 
@@ -209,8 +289,8 @@ def _path(folder: Path, order: int, field: str) -> Path:
     return folder / f"order{order}.{field}.bin"
 
 
-def _map(path: Path, kind: str) -> NDArray[Any]:
+def _map(path: Path) -> NDArray[np.uint32]:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
-        return np.zeros(0, kind)
+        return np.zeros(0, "<u4")
     # Indexing the memmap class itself is slow; a plain array over the same memory is not.
-    return np.asarray(np.memmap(path, kind, mode="r"))
+    return np.asarray(np.memmap(path, "<u4", mode="r"))
