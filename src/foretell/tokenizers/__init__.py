@@ -9,6 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer as Backend
 
 from foretell.contracts.errors import DamagedModel, ForetellError
+from foretell.contracts.tokenizer import Tokenizer
 from foretell.tokenizers.bytes import Bytes
 from foretell.tokenizers.characters import Characters
 from foretell.tokenizers.spelling import SpelledTokenizer, fingerprint_of
@@ -47,14 +48,18 @@ def train_tokenizer(
     return Subwords.train(texts, size=size, kind="bpe" if kind == "bpe" else "unigram")
 
 
-def load_tokenizer(folder: Path) -> SpelledTokenizer:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """What `save` wrote. Raises DamagedModel if a file is missing, altered or not ours."""
     try:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         kind, fingerprint = config["foretell"]["kind"], config["foretell"]["fingerprint"]
+        if kind == "whitespace":
+            return _load_whitespace(folder, fingerprint)
         text = (folder / "tokenizer.json").read_text("utf-8")
         backend = Backend.from_str(text)
         tokenizer = _rebuild(kind, backend)
+    except DamagedModel:
+        raise
     # The backend raises bare Exception for a file it cannot parse; nothing narrower exists.
     except Exception as problem:
         raise DamagedModel(
@@ -67,6 +72,16 @@ def load_tokenizer(folder: Path) -> SpelledTokenizer:
             "model would read other tokens than it learned"
         )
     return tokenizer
+
+
+def _load_whitespace(folder: Path, fingerprint: str) -> Tokenizer:
+    # Here, since compiled code and its back end are heavy, and other tokenizers need neither.
+    from foretell.tokenizers import whitespace
+
+    words = whitespace.load(folder)
+    if words.fingerprint != fingerprint:
+        raise DamagedModel(f"the vocabulary in {folder} was changed after it was saved; restore it")
+    return words
 
 
 def _rebuild(kind: str, backend: Backend) -> SpelledTokenizer:

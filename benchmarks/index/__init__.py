@@ -1,0 +1,1 @@
+"""The claims about n-grams and the index, one bar a file."""
