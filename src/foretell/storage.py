@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from foretell.contracts.errors import DamagedModel, OutputExists
 
@@ -71,11 +71,22 @@ def refuse_existing(path: Path, *, replace: bool = False) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all, in the place of an older one."""
+    with new_file(path, replace=True) as file:
+        file.write(text.encode("utf-8"))
+
+
+@contextmanager
+def new_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
+    """A file to write into, which becomes `path` if the block ends well; else nothing is left.
+
+    Raises OutputExists at once if something stands at `path` and `replace` is not given.
+    """
+    refuse_existing(path, replace=replace)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(draft, 0o644)

@@ -10,7 +10,9 @@ from importlib import import_module
 from foretell import __version__
 from foretell.contracts.errors import ForetellError
 
-VERBS = ("compare", "train", "score", "generate", "verify", "tokenizer")
+VERBS = ("compare", "train", "score", "generate", "verify", "tokenizer", "ngram")
+AS_WRITTEN = ("--", "--dry-run", "--end-of-text", "--skip-reserved")
+"""Options that are declared with hyphens."""
 SUMMARY = """One workbench for language models, from n-gram to GPT.
 
   foretell compare my-notes/      which model should I use for this text, and what does it buy me?
@@ -63,7 +65,7 @@ def _run(arguments: list[str]) -> int:
 def _underscored(argument: str) -> str:
     """`--max-tokens` as `--max_tokens`: options that come from fields have the fields' names."""
     name, equals, value = argument.partition("=")
-    if name.startswith("--") and name not in ("--", "--dry-run", "--end-of-text"):
+    if name.startswith("--") and name not in AS_WRITTEN:
         name = "--" + name[2:].replace("-", "_")
     return name + equals + value
 

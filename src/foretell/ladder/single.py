@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from foretell import models
 from foretell.contracts.errors import ForetellError
@@ -21,6 +22,8 @@ from foretell.storage import locked, refuse_existing
 from foretell.tokenizers import train_tokenizer
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.recipes import COUNTING, build_learner
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,16 @@ def prepare(corpus: LoadedCorpus, options: TrainOptions) -> Learner:
 
 def thresholds(options: TrainOptions) -> tuple[int, ...]:
     """`0,0,1` to numbers. Raises ForetellError."""
+    return read_numbers("--prune", options.prune, int)
+
+
+def read_numbers(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Number, ...]:
+    """Numbers between commas. Raises ForetellError that names the option."""
     try:
-        return tuple(int(number) for number in options.prune.split(","))
+        return tuple(kind(number) for number in text.split(","))
     except ValueError:
         raise ForetellError(
-            f"cannot read --prune {options.prune!r}; write counts with commas, such as 0,0,1"
+            f"cannot read {option} {text!r}; write numbers with commas, such as 0,0,1"
         ) from None
 
 

@@ -50,6 +50,11 @@ class Whitespace:
         ends = np.cumsum([len(word) for word in words], dtype=np.int64)
         return Whitespace(np.frombuffer(b"".join(words), np.uint8), ends)
 
+    def subset(self, keep: NDArray[np.bool_]) -> Whitespace:
+        """The vocabulary of the tokens that `keep` (V,) marks, in the same order."""
+        spelled = zip(self.words(), keep.tolist(), strict=True)
+        return Whitespace.of([word for word, kept in spelled if kept][FIRST_WORD:])
+
     @property
     def name(self) -> str:
         return f"whitespace {size_in_words(self.vocabulary_size)}"

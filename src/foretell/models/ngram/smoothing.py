@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from foretell.contracts.errors import ForetellError
 from foretell.corpus.suffixes import lay_out
 from foretell.models.ngram.counts import Counts, OrderCounts, count_stream
-from foretell.models.ngram.trie import Builder, Mask, Recipe, Trie
+from foretell.models.ngram.trie import Builder, Ids, Mask, Recipe, Trie
 from foretell.threads import cut, in_threads
 
 Compat = Literal["exact", "kenlm"]
@@ -29,6 +29,7 @@ DiscountPolicy = Literal["auto", "strict"]
 Discounts = tuple[float, float, float]
 
 FALLBACK: Discounts = (0.5, 1.0, 1.5)
+"""For counts that give no discounts; those of KenLM's `--discount_fallback`."""
 ROUNDING = 1e-9
 
 
@@ -42,11 +43,17 @@ class Smoothing:
     Unigrams are never dropped, and discounts are those of the whole counts."""
     discounts: DiscountPolicy = "auto"
     """Where the counts are too few or too regular for the formula (common for characters and
-    subwords), "auto" takes FALLBACK for that order and says so in the recipe's notices; "strict"
-    raises."""
+    subwords), "auto" takes `fallback` for that order and says so in the recipe's notices;
+    "strict" raises."""
+    fallback: Discounts = FALLBACK
     compat: Compat = "exact"
     """"kenlm" repeats a slip of KenLM's `lmplz` (its issues 405 and 427), which files one n-gram
     of each lower order under the wrong count while it estimates discounts."""
+    unseen: int | None = None
+    """A token that alone gets what is taken off the unigrams, as SRILM does with `<unk>` (KenLM:
+    `--interpolate_unigrams 0`). None: all tokens of the vocabulary share it."""
+    vocabulary_pad: int = 0
+    """Share it as if the vocabulary had this many tokens, if it has fewer."""
 
 
 def estimate(
@@ -68,7 +75,7 @@ def estimate(
 
     Raises ForetellError for settings or texts that cannot be used.
     """
-    smoothing = Smoothing(order, tuple(prune), discounts, compat)
+    smoothing = Smoothing(order=order, prune=tuple(prune), discounts=discounts, compat=compat)
     _check_settings(smoothing)
     stream = lay_out(list(texts), vocabulary_size=vocabulary_size, boundary=boundary)
     return estimate_stream(
@@ -77,9 +84,17 @@ def estimate(
 
 
 def estimate_stream(
-    stream: NDArray[np.int32], *, vocabulary_size: int, boundary: int, smoothing: Smoothing
+    stream: NDArray[np.int32],
+    *,
+    vocabulary_size: int,
+    boundary: int,
+    smoothing: Smoothing,
+    keep: Mask | None = None,
 ) -> Trie:
     """A smoothed trie from a stream (S,) of texts, as `lay_out` makes it.
+
+    keep (V,): tokens that stay in the vocabulary, the boundary among them. n-grams with others are
+    pruned, and what stays is numbered anew, from 0 up.
 
     Raises ForetellError for settings that cannot be used.
     """
@@ -95,18 +110,22 @@ def estimate_stream(
             problem = _describe_failure(n, counts_of_counts)
             if smoothing.discounts == "strict":
                 raise ForetellError(f'{problem}; give more text, or use discounts="auto"')
-            notices.append(f"{problem}; used {', '.join(f'{d:g}' for d in FALLBACK)} instead")
-        chosen.append(estimated or FALLBACK)
+            notices.append(
+                f"{problem}; used {', '.join(f'{d:g}' for d in smoothing.fallback)} instead"
+            )
+        chosen.append(estimated or smoothing.fallback)
+    every = np.ones(vocabulary_size, bool) if keep is None else keep
+    numbers = (np.cumsum(every) - 1).astype(np.int32)
     recipe = Recipe(
         order=smoothing.order,
-        vocabulary_size=vocabulary_size,
-        boundary=boundary,
+        vocabulary_size=int(numbers[-1]) + 1,
+        boundary=int(numbers[boundary]),
         discounts=tuple(chosen),
         prune=thresholds,
         compat=smoothing.compat,
         notices=tuple(notices),
     )
-    return _smooth(counts, recipe)
+    return _smooth(counts, recipe, smoothing, keep, numbers)
 
 
 def discounts_from(
@@ -145,6 +164,11 @@ def _check_settings(smoothing: Smoothing) -> tuple[int, ...]:
         raise ForetellError(f"prune has {len(given)} numbers for order {order}; give 1 to {order}")
     if given[0] != 0:
         raise ForetellError(f"prune begins with {given[0]}, but unigrams stay; begin with 0")
+    if any(not 0 <= off <= k for k, off in enumerate(smoothing.fallback, start=1)):
+        raise ForetellError(
+            f"discounts {smoothing.fallback} cannot be taken off counts of 1, 2 and 3; give three "
+            "numbers from 0 to 1, 2 and 3"
+        )
     if any(low > high for low, high in pairwise(given)):
         raise ForetellError(f"prune {given} falls; higher orders need the same number or a higher")
     return given + given[-1:] * (order - len(given))
@@ -168,24 +192,28 @@ def _describe_failure(order: int, counts_of_counts: Sequence[int]) -> str:
     return f"order {order}: discounts cannot be estimated from {names}"
 
 
-def _smooth(counts: Counts, recipe: Recipe) -> Trie:
-    """The trie: the probabilities, back-offs and children of each order."""
+def _smooth(
+    counts: Counts, recipe: Recipe, smoothing: Smoothing, keep: Mask | None, numbers: Ids
+) -> Trie:
+    """The trie: the probabilities, back-offs and children of each order. numbers (V,): what each
+    token is called there."""
     builder = Builder(recipe)
-    kept: Mask | None = None
-    """Of the order at hand; None for all of them."""
-    probabilities = _smooth_unigrams(counts.orders[0], recipe.discounts[0])
+    kept = keep
+    """Of the order at hand (n,); None for all of them."""
+    probabilities = _smooth_unigrams(counts.orders[0], recipe.discounts[0], smoothing, keep)
     children: NDArray[np.integer] | None = None
     for n, these in enumerate(counts.orders, start=1):
-        tokens, logprobs = _keep(these.tokens, kept), _log(_keep(probabilities, kept))
+        tokens = _keep(these.tokens, kept) if keep is None else numbers[_keep(these.tokens, kept)]
+        logprobs = _log(_keep(probabilities, kept))
         if n == recipe.order:
             builder.add(tokens, logprobs, None, children)
             break
-        above, threshold = counts.orders[n], recipe.prune[n]
-        left, probabilities = _interpolate(above, recipe.discounts[n], threshold, probabilities)
+        above = counts.orders[n]
+        kept_above = _kept(above, recipe.prune[n], keep, kept)
+        left, probabilities = _interpolate(above, recipe.discounts[n], kept_above, probabilities)
         builder.add(tokens, logprobs, _log(_keep(left, kept)), children)
         children = above.children
-        if threshold or kept is not None:
-            kept_above = above.raw > threshold
+        if kept_above is not None:
             before = np.concatenate(([0], np.cumsum(kept_above)))
             sizes = np.diff(before[above.children])
             children = np.concatenate(([0], np.cumsum(_keep(sizes, kept))))
@@ -193,19 +221,38 @@ def _smooth(counts: Counts, recipe: Recipe) -> Trie:
     return builder.finish()
 
 
+def _kept(
+    counts: OrderCounts, threshold: int, keep: Mask | None, below: Mask | None
+) -> Mask | None:
+    """Which n-grams (n,) stay, from those of the order below; None for all of them."""
+    kept = None if threshold == 0 and below is None else counts.raw > threshold
+    if keep is None or kept is None or below is None:
+        return kept
+    return kept & keep[counts.tokens] & np.repeat(below, np.diff(counts.children))
+
+
 def _keep(values: NDArray[Any], kept: Mask | None) -> NDArray[Any]:
     return values if kept is None else values[kept]
 
 
-def _smooth_unigrams(counts: OrderCounts, discounts: Discounts) -> NDArray[np.float64]:
-    """P (V,) of each token without context, interpolated with 1/V."""
+def _smooth_unigrams(
+    counts: OrderCounts, discounts: Discounts, smoothing: Smoothing, keep: Mask | None
+) -> NDArray[np.float64]:
+    """P (V,) of each token without context."""
     taken = np.array((0.0, *discounts))[np.minimum(counts.adjusted, 3)]
     total = counts.adjusted.sum(dtype=np.int64)
-    return (counts.adjusted - taken + taken.sum() / len(taken)) / total
+    own = counts.adjusted - taken
+    left, size = taken.sum(), len(taken)
+    if keep is not None:
+        left, size = left + own[~keep].sum(), int(keep.sum())
+    if smoothing.unseen is None:
+        return (own + left / max(size, smoothing.vocabulary_pad)) / total
+    own[smoothing.unseen] += left
+    return own / total
 
 
 def _interpolate(
-    counts: OrderCounts, discounts: Discounts, threshold: int, lower: NDArray[np.float64]
+    counts: OrderCounts, discounts: Discounts, kept: Mask | None, lower: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """gamma of each context, and P of each n-gram (n,) from P of the order below (contexts,).
 
@@ -215,11 +262,12 @@ def _interpolate(
     gamma = np.empty(len(counts.children) - 1)
     out = np.empty(len(counts.tokens))
     discount = np.array((0.0, *discounts))
+    mask = np.zeros(0, np.bool_) if kept is None else kept
 
     def work(first: int, last: int) -> None:
         _interpolate_contexts(
-            first, last, counts.children, counts.suffixes, counts.raw, counts.adjusted,
-            threshold, discount, lower, gamma, out,
+            first, last, counts.children, counts.suffixes, counts.adjusted, mask, discount, lower,
+            gamma, out,
         )  # fmt: skip
 
     in_threads(work, cut(counts.children))
@@ -228,7 +276,7 @@ def _interpolate(
 
 @njit(nogil=True, cache=True)
 def _interpolate_contexts(  # type: ignore[no-untyped-def]
-    first, last, children, suffixes, raw, adjusted, threshold, discounts, lower, gamma, out
+    first, last, children, suffixes, adjusted, kept, discounts, lower, gamma, out
 ):
     for context in range(first, last):
         begin, end = children[context], children[context + 1]
@@ -239,7 +287,7 @@ def _interpolate_contexts(  # type: ignore[no-untyped-def]
         for k in range(begin, end):
             count = adjusted[k]
             total += count
-            left += discounts[min(count, 3)] if raw[k] > threshold else count
+            left += discounts[min(count, 3)] if len(kept) == 0 or kept[k] else count
         rest = left / total
         gamma[context] = rest
         for k in range(begin, end):

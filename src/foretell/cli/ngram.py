@@ -1,0 +1,225 @@
+"""`foretell ngram`: models of words as KenLM and SRILM have them, in their files and ours."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from foretell.cli.parsing import Parser, add_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jsonargparse import ArgumentParser, Namespace
+    from numpy.typing import NDArray
+
+    from foretell.models.ngram import NGram
+
+HELP = "n-gram models of words: estimate, convert (ARPA), query, prune, merge"
+OUT = "file to write if it ends in .arpa, .arpa.gz, .arpa.bz2 or .arpa.xz, else a folder"
+
+
+def add(parser: ArgumentParser) -> None:
+    subcommands = parser.add_subcommands(required=True, dest="action", metavar="ACTION")
+
+    def verb(name: str, description: str) -> Parser:
+        child = Parser(prog=f"foretell ngram {name}", description=description)
+        subcommands.add_subcommand(name, child, help=description)
+        return child
+
+    estimate = verb("estimate", "a Kneser-Ney model from a file with a sentence a line")
+    estimate.add_argument("text", type=str, help="file with a sentence a line")
+    estimate.add_argument("--order", type=int, default=5, help="words in the longest n-gram")
+    estimate.add_argument("--prune", type=str, default="0", help="counts, such as 0,0,1")
+    estimate.add_argument(
+        "--discounts",
+        type=Literal["auto", "strict"],
+        default="auto",
+        help="where counts give no discounts: take fixed ones and say so, or refuse",
+    )
+    estimate.add_argument(
+        "--compat",
+        type=Literal["exact", "kenlm"],
+        default="exact",
+        help="kenlm repeats a slip of lmplz, to give its numbers to the last digit",
+    )
+    estimate.add_argument(
+        "--skip-reserved",
+        action="store_true",
+        help="take <s>, </s> and <unk> in the text for white space",
+    )
+    estimate.add_argument("--out", type=str, required=True, help=OUT)
+    add_json(estimate)
+
+    convert = verb("convert", "from one kind of file to another")
+    convert.add_argument("model", type=str, help="ARPA file or folder")
+    convert.add_argument("--out", type=str, required=True, help=OUT)
+    add_json(convert)
+
+    query = verb("query", "log10 P of each word of a text, and the order that decided it")
+    query.add_argument("model", type=str, help="ARPA file or folder")
+    query.add_argument("text", type=str, help="file with a sentence a line")
+    query.add_argument("--words", action="store_true", help="a line a word, not the sums alone")
+    add_json(query)
+
+    prune = verb("prune", "drop what is worth least, by entropy")
+    prune.add_argument("model", type=str, help="ARPA file or folder")
+    prune.add_argument(
+        "--entropy", type=float, required=True, help="share of perplexity, such as 1e-8"
+    )
+    prune.add_argument("--out", type=str, required=True, help=OUT)
+    add_json(prune)
+
+    merge = verb("merge", "one model out of several, with given or tuned weights")
+    merge.add_argument("models", type=str, nargs="+", help="ARPA files or folders")
+    merge.add_argument("--kind", type=Literal["linear", "loglinear"], default="linear")
+    merge.add_argument("--weights", type=str, help="numbers, such as 0.7,0.3")
+    merge.add_argument("--tune", type=str, help="file with a sentence a line, to tune them on")
+    merge.add_argument("--out", type=str, required=True, help=OUT)
+    add_json(merge)
+
+
+def run(arguments: Namespace) -> int:
+    actions = {
+        "estimate": _estimate,
+        "convert": _convert,
+        "query": _query,
+        "prune": _prune,
+        "merge": _merge,
+    }
+    asked = arguments[arguments.action]
+    if getattr(asked, "out", None) is not None:
+        from foretell.storage import refuse_existing
+
+        refuse_existing(Path(asked.out))
+    return actions[arguments.action](asked)
+
+
+def _estimate(arguments: Namespace) -> int:
+    from foretell.ladder.single import read_numbers
+    from foretell.models.ngram.lines import estimate_lines
+
+    began = time.perf_counter()
+    model = estimate_lines(
+        Path(arguments.text),
+        order=arguments.order,
+        prune=read_numbers("--prune", arguments.prune, int),
+        discounts=arguments.discounts,
+        compat=arguments.compat,
+        skip_reserved=arguments.skip_reserved,
+    )
+    return _finish(model, arguments, seconds=time.perf_counter() - began)
+
+
+def _convert(arguments: Namespace) -> int:
+    return _finish(_load(arguments.model), arguments)
+
+
+def _prune(arguments: Namespace) -> int:
+    from foretell.models.ngram.pruning import prune
+
+    model = _load(arguments.model)
+    return _finish(prune(model, arguments.entropy), arguments, before=_count(model))
+
+
+def _merge(arguments: Namespace) -> int:
+    from foretell.contracts.errors import ForetellError
+    from foretell.ladder.single import read_numbers
+    from foretell.models.ngram.lines import read_lines
+    from foretell.models.ngram.merging import merge, tune
+
+    if (arguments.weights is None) == (arguments.tune is None):
+        raise ForetellError("give either --weights, or a text to --tune them on")
+    models = [_load(name) for name in arguments.models]
+    if arguments.weights is not None:
+        weights = read_numbers("--weights", arguments.weights, float)
+    else:
+        weights = tune(models, read_lines(Path(arguments.tune)), kind=arguments.kind)
+    merged = merge(models, weights, kind=arguments.kind)
+    return _finish(merged, arguments, weights=[round(weight, 6) for weight in weights])
+
+
+def _query(arguments: Namespace) -> int:
+    import numpy as np
+
+    from foretell.models.ngram.lines import stream_of
+
+    model = _load(arguments.model)
+    stream = stream_of(model.tokenizer, Path(arguments.text))
+    scores = model.trie.score_stream(stream)
+    # The first boundary is where the text begins; it is read, not foretold.
+    tokens, orders = stream[1:], scores.orders[1:]
+    log10 = scores.logprobs[1:] / np.float32(np.log(10.0))
+    total, count = float(log10.sum(dtype=np.float64)), len(tokens)
+    found = {
+        "sentences": int(np.count_nonzero(tokens == model.tokenizer.boundary)),
+        "tokens": count,
+        "unknown": int(np.count_nonzero(tokens == model.tokenizer.unknown)),
+        "log10": total,
+        "perplexity": 10 ** (-total / max(1, count)),
+    }
+    if arguments.words:
+        _show_words(model, tokens, log10, orders)
+    if arguments.json:
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        sys.stdout.write(
+            f"perplexity {found['perplexity']:.4f} over {count:,} tokens of "
+            f"{found['sentences']:,} sentences, their ends included; {found['unknown']:,} unknown; "
+            f"log10 P {total:.4f}\n"
+        )
+    return 0
+
+
+def _show_words(
+    model: NGram, tokens: NDArray[np.int32], log10: NDArray[np.float32], orders: NDArray[np.int32]
+) -> None:
+    names = {model.tokenizer.boundary: "</s>", model.tokenizer.unknown: "<unk>"}
+    for token, score, order in zip(tokens, log10.tolist(), orders.tolist(), strict=True):
+        word = names.get(int(token)) or model.tokenizer.decode(token[None])
+        sys.stdout.write(f"{word}\t{score:.6f}\t{order}\n")
+
+
+def _load(name: str) -> NGram:
+    from foretell import models
+    from foretell.contracts.errors import ForetellError
+    from foretell.interop.arpa import read_arpa
+    from foretell.models.ngram import NGram
+
+    path = Path(name)
+    if not path.is_dir():
+        return read_arpa(path)
+    model = models.load(path)
+    if not isinstance(model, NGram):
+        raise ForetellError(f"{path} is a model of family {model.family}; give an n-gram model")
+    return model
+
+
+def _count(model: NGram) -> list[int]:
+    return [len(order) for order in model.trie.orders]
+
+
+def _finish(model: NGram, arguments: Namespace, **facts: Any) -> int:
+    from foretell import models
+    from foretell.interop.arpa import write_arpa
+
+    out = Path(arguments.out)
+    if ".arpa" in out.suffixes[-2:]:
+        write_arpa(model, out)
+    else:
+        models.save(model, out)
+    counts = _count(model)
+    notices = list(model.trie.recipe.notices)
+    if arguments.json:
+        found = {"out": str(out), "order": model.order, "ngrams": counts, "notices": notices}
+        sys.stdout.write(json.dumps({**found, **facts}) + "\n")
+        return 0
+    shown = ", ".join(f"{count:,}" for count in counts)
+    sys.stdout.write(f"{out}: {sum(counts):,} n-grams of order 1 to {model.order} ({shown})\n")
+    for notice in notices:
+        sys.stdout.write(f"note: {notice}\n")
+    for name, value in facts.items():
+        sys.stdout.write(f"{name}: {value:.1f}\n" if name == "seconds" else f"{name}: {value}\n")
+    return 0

@@ -1,0 +1,1 @@
+"""Floor 3: doors to other tools, one file a door."""

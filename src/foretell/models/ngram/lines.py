@@ -1,0 +1,139 @@
+"""A model of words from lines of text, as `lmplz` makes one: a sentence a line, words between
+white space, the vocabulary whatever stands there.
+
+    the cat sat        ->  <s> the cat sat </s>
+                       ->  <s> </s>               an empty line is a sentence too
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.contracts.errors import ForetellError, TextError
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.corpus.suffixes import lay_out
+from foretell.models.ngram.model import NGram
+from foretell.models.ngram.smoothing import (
+    FALLBACK,
+    Compat,
+    DiscountPolicy,
+    Discounts,
+    Smoothing,
+    estimate_stream,
+)
+from foretell.tokenizers.whitespace import Whitespace, learn_lines
+
+
+def estimate_lines(
+    text: Path | bytes | Sequence[str],
+    *,
+    order: int = 5,
+    prune: Sequence[int] = (0,),
+    discounts: DiscountPolicy = "auto",
+    fallback: Discounts = FALLBACK,
+    compat: Compat = "exact",
+    interpolate_unigrams: bool = True,
+    vocabulary: Collection[bytes] | None = None,
+    vocabulary_pad: int = 0,
+    skip_reserved: bool = False,
+) -> NGram:
+    """A modified Kneser-Ney model of the words in a file, in bytes, or in sentences.
+
+    prune: n-grams of order 1, 2, ... seen this often or less are dropped; the last number repeats.
+    A word that is dropped becomes unknown. vocabulary: all other words are dropped too.
+    discounts, fallback, compat, vocabulary_pad: as in Smoothing. interpolate_unigrams: without it,
+    what is taken off the unigrams goes to `<unk>` alone. skip_reserved: take `<s>`, `</s>` and
+    `<unk>` in the text for white space; else they raise TextError.
+
+    Good: estimate_lines(Path("train.txt"), order=3, prune=(0, 0, 1))
+    Bad:  estimate_lines("the cat sat")       a string is a sequence of letters: ForetellError
+
+    Raises ForetellError for settings or text that cannot be used.
+    """
+    data = _read(text)
+    words, stream = learn_lines(data, skip_reserved=skip_reserved)
+    if compat == "kenlm" and len(data) and data[-1] != ord("\n"):
+        stream = stream[:-1]  # `lmplz` counts no end of a last line without a newline
+    thresholds = tuple(int(threshold) for threshold in prune) or (0,)
+    keep = _choose_words(words, stream, thresholds[0], vocabulary)
+    smoothing = Smoothing(
+        order=order,
+        prune=(0, *(thresholds[1:] or thresholds))[:order],
+        discounts=discounts,
+        fallback=fallback,
+        compat=compat,
+        unseen=None if interpolate_unigrams else Whitespace.unknown,
+        vocabulary_pad=vocabulary_pad,
+    )
+    trie = estimate_stream(
+        stream,
+        vocabulary_size=words.vocabulary_size,
+        boundary=words.boundary,
+        smoothing=smoothing,
+        keep=keep,
+    )
+    if keep is None:
+        return NGram(trie, words)
+    recipe = replace(trie.recipe, prune=(thresholds[0], *trie.recipe.prune[1:]))
+    return NGram(replace(trie, recipe=recipe), words.subset(keep))
+
+
+def stream_of(tokenizer: Tokenizer, path: Path) -> NDArray[np.int32]:
+    """The lines of a file as a stream (S,), a boundary before the first and after each.
+
+    Raises TextError if there is no text.
+    """
+    if isinstance(tokenizer, Whitespace):
+        return tokenizer.encode_lines(_map(path))
+    texts = [encoding.tokens for encoding in tokenizer.encode_many(read_lines(path))]
+    return lay_out(
+        list(texts), vocabulary_size=tokenizer.vocabulary_size, boundary=tokenizer.boundary
+    )
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, without their newlines; bytes that are no UTF-8 as surrogates."""
+    lines = _map(path).tobytes().decode("utf-8", "surrogateescape").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _map(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise TextError(f"{path} is not a file; give a file with a sentence a line")
+    if path.stat().st_size == 0:
+        raise TextError(f"{path} is empty; give a file with a sentence a line")
+    return np.asarray(np.memmap(path, np.uint8, mode="r"))
+
+
+def _read(text: Path | bytes | Sequence[str]) -> NDArray[np.uint8]:
+    if isinstance(text, str):
+        raise ForetellError("one string is no list of sentences; give [text], or Path(name)")
+    if isinstance(text, Path):
+        return _map(text)
+    if isinstance(text, bytes):
+        return np.frombuffer(text, np.uint8)
+    lines = "".join(line.rstrip("\n") + "\n" for line in text)
+    return np.frombuffer(lines.encode("utf-8", "surrogateescape"), np.uint8)
+
+
+def _choose_words(
+    words: Whitespace,
+    stream: NDArray[np.int32],
+    threshold: int,
+    vocabulary: Collection[bytes] | None,
+) -> NDArray[np.bool_] | None:
+    """Tokens (V,) that stay; None for all of them."""
+    if threshold == 0 and vocabulary is None:
+        return None
+    keep = np.bincount(stream, minlength=words.vocabulary_size) > threshold
+    if vocabulary is not None:
+        wanted = set(vocabulary)
+        keep &= np.fromiter((word in wanted for word in words.words()), bool, len(keep))
+    # Neither the unknown word nor the end of a sentence is ever dropped.
+    keep[[words.unknown, words.boundary]] = True
+    return keep

@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.interop.test_arpa import text_of
+
+
+@pytest.fixture
+def lines(here: Path) -> Path:
+    (here / "lines.txt").write_bytes(text_of(300))
+    (here / "other.txt").write_bytes(text_of(300, seed=5))
+    (here / "new.txt").write_bytes(text_of(40, seed=8))
+    return here
+
+
+def test_estimate_convert_and_query_agree(run: Callable, lines: Path) -> None:
+    said = run("ngram", "estimate", "lines.txt", "--order", "3", "--out", "m").out
+    assert "n-grams of order 1 to 3" in said
+    found = run("ngram", "query", "m", "new.txt", "--json").json
+    assert found["sentences"] == 40
+    run("ngram", "convert", "m", "--out", "m.arpa.gz")
+    again = run("ngram", "query", "m.arpa.gz", "new.txt", "--json").json
+    assert again == found
+    run("ngram", "convert", "m.arpa.gz", "--out", "m2")
+    assert run("ngram", "query", "m2", "new.txt", "--json").json == found
+    words = run("ngram", "query", "m", "new.txt", "--words").out.splitlines()
+    assert len(words) == found["tokens"] + 1
+    known = run("ngram", "query", "m", "lines.txt", "--words").out.splitlines()
+    assert "床前" in {line.split("\t")[0] for line in known}
+    total = sum(float(line.split("\t")[1]) for line in words[:-1])
+    assert total == pytest.approx(found["log10"], abs=1e-2)
+
+
+def test_prune_and_merge(run: Callable, lines: Path) -> None:
+    for name in ("lines", "other"):
+        run("ngram", "estimate", f"{name}.txt", "--order", "3", "--out", name)
+    small = run("ngram", "prune", "lines", "--entropy", "1e-4", "--out", "small", "--json").json
+    assert sum(small["ngrams"]) < sum(small["before"])
+    command = ["ngram", "merge", "lines", "other", "--tune", "new.txt", "--out"]
+    merged = run(*command, "merged", "--json").json
+    assert sum(merged["weights"]) == pytest.approx(1, abs=1e-5)
+    log = run(*command, "log.arpa", "--kind", "loglinear", "--json").json
+    assert (lines / "log.arpa").exists()
+    assert len(log["weights"]) == 2
+    both = run("ngram", "query", "merged", "new.txt", "--json").json["perplexity"]
+    alone = run("ngram", "query", "lines", "new.txt", "--json").json["perplexity"]
+    assert both < alone
+
+
+def test_what_is_wrong_is_said_in_one_line(refused: Callable, lines: Path) -> None:
+    (lines / "s.txt").write_text("a <s> b\n")
+    (lines / "taken").mkdir()
+    assert "reserved" in refused("ngram", "estimate", "s.txt", "--out", "m")
+    assert "exists" in refused("ngram", "estimate", "lines.txt", "--out", "taken")
+    assert "--prune" in refused("ngram", "estimate", "lines.txt", "--out", "m", "--prune", "a")
+    assert "does not exist" in refused("ngram", "query", "none.arpa", "lines.txt")
+    assert "ARPA" in refused("ngram", "query", "lines.txt", "lines.txt")
+    assert "family" in refused("ngram", "convert", "lstm", "--out", "m.arpa")
+    assert "whitespace" in refused("ngram", "convert", "kn", "--out", "m.arpa")
+    assert "--tune" in refused("ngram", "merge", "kn", "kn", "--out", "m")
+    assert not (lines / "m").exists()
+    assert not (lines / "m.arpa").exists()
+
+
+def test_reserved_words_are_skipped_if_asked(run: Callable, lines: Path) -> None:
+    (lines / "s.txt").write_text("a <s> b\n")
+    command = ["ngram", "estimate", "s.txt", "--order", "2", "--skip-reserved", "--out", "m"]
+    assert run(*command, "--json").json["ngrams"][0] == 4
