@@ -1,4 +1,4 @@
-"""Measure one claim: `python -m benchmarks spine NUMBER [--quick]`, from the repository's root.
+"""Measure one claim: `python -m benchmarks AREA NUMBER [--quick]`, from the repository's root.
 
 Progress goes to stderr; the last line of stdout is JSON with `met` true, false, or null where
 something needed is not there. The exit code is 0 whenever the claim could be measured.
@@ -10,11 +10,17 @@ import argparse
 import json
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from benchmarks.result import Result
 
-AREAS = {"spine": 8}
-"""Areas, and how many bars each has."""
+AREAS = ("spine", "index")
+
+
+def bars_of(area: str) -> list[int]:
+    """Numbers of the bars that have a script."""
+    files = (Path(__file__).parent / area).glob("bar*.py")
+    return sorted(int(file.stem.removeprefix("bar")) for file in files)
 
 
 def main() -> int:
@@ -23,8 +29,8 @@ def main() -> int:
     parser.add_argument("number", type=int)
     parser.add_argument("--quick", action="store_true", help="smaller runs, to see that it works")
     asked = parser.parse_args()
-    if not 1 <= asked.number <= AREAS[asked.area]:
-        parser.error(f"{asked.area} has bars 1 to {AREAS[asked.area]}")
+    if asked.number not in bars_of(asked.area):
+        parser.error(f"{asked.area} has bars {', '.join(map(str, bars_of(asked.area)))}")
     bar = import_module(f"benchmarks.{asked.area}.bar{asked.number}")
     result: Result = bar.measure(quick=asked.quick)
     figures = {**result.figures, **({"quick": True} if asked.quick else {})}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.kenlm_golden import compare_with_golden
-from benchmarks.result import Result, find_folder, say
+from benchmarks.kenlm_golden import compare_with_golden, golden_folder
+from benchmarks.result import Result, say
 
-GOLDEN = ("o3", "o5", "o5_prune001")
+GOLDEN = ("o3", "o5", "o5_prune001", "o4_nointerp")
 MOST_APART = 1e-4
 """In log10 P of a token."""
 
 
 def measure(*, quick: bool) -> Result:
     del quick  # It takes seconds.
-    folder = find_folder("FORETELL_GOLDEN", "golden/kenlm")
-    if folder is None or not (folder / "o3.arpa.gz").exists():
+    folder = golden_folder()
+    if folder is None:
         return Result(None, {"reason": "no golden files; give their folder in FORETELL_GOLDEN"})
     report = compare_with_golden(folder)
     met, figures = True, {}
