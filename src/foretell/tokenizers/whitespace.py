@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from foretell.contracts.errors import DamagedModel, TextError
 from foretell.contracts.tokenizer import Encoding
-from foretell.threads import in_threads
+from foretell.threads import count_threads, in_threads
 from foretell.tokenizers import word_table
 from foretell.tokenizers.spelling import UNKNOWN, size_in_words
 from foretell.tokenizers.word_table import FIRST_WORD
@@ -145,7 +145,8 @@ def learn_lines(data: Bytes, *, skip_reserved: bool = False) -> tuple[Whitespace
     skip_reserved: take `<s>`, `</s>` and `<unk>` for white space; else they raise TextError,
     since they could not be told from the tokens that stand for them.
     """
-    pieces = _cut_lines(data)
+    # A piece a thread: words that several pieces have are merged once for each.
+    pieces = _cut_lines(data, max(PIECE, -(-len(data) // count_threads())))
     parts = in_threads(lambda low, high: word_table.learn(data[low:high], skip_reserved), pieces)
     for (low, _), part in zip(pieces, parts, strict=True):
         if part[4] >= 0:
@@ -168,11 +169,11 @@ def learn_lines(data: Bytes, *, skip_reserved: bool = False) -> tuple[Whitespace
     return Whitespace(letters[:last].copy(), ends[:used].copy()), _join_lines(data, streams)
 
 
-def _cut_lines(data: Bytes) -> list[tuple[int, int]]:
-    """Cut text into pieces that end with a line."""
+def _cut_lines(data: Bytes, piece: int = PIECE) -> list[tuple[int, int]]:
+    """Cut text into pieces of about so many bytes that end with a line."""
     pieces, low = [], 0
     while low < len(data):
-        high = min(low + PIECE, len(data))
+        high = min(low + piece, len(data))
         while high < len(data) and data[high - 1] != ord("\n"):
             # A line is short beside a piece; look for its end a little further on.
             ends = np.flatnonzero(data[high : high + 65536] == ord("\n"))

@@ -18,6 +18,7 @@ from foretell.prefetch import prefetch
 FIRST_WORD = 2
 EMPTY = 0xFFFFFFFFFFFFFFFF
 OFFSET, PRIME = 0xCBF29CE484222325, 0x100000001B3
+AHEAD = 8
 BATCH = 256
 """Words that are read before the first is looked up."""
 
@@ -255,6 +256,24 @@ def learn(data, skip_reserved):  # type: ignore[no-untyped-def]
     return tokens[:total].copy(), letters, ends[:used].copy(), hashes, -1
 
 
+@njit(nogil=True, cache=True, inline="always")
+def send_ahead(word, hashes, letters, ends, table):  # type: ignore[no-untyped-def]
+    """While words are looked up in turn: send for the slot of a later one, for where the word of
+    a nearer one's slot ends, and for the letters of a nearer one still."""
+    mask = np.uint64(len(table) - 1)
+    if word + 3 * AHEAD < len(hashes):
+        prefetch(table, np.int64(hashes[word + 3 * AHEAD] & mask))
+    if word + 2 * AHEAD < len(hashes):
+        entry = table[hashes[word + 2 * AHEAD] & mask]
+        if entry != np.uint64(EMPTY):
+            prefetch(ends, np.int64(entry & np.uint64(0xFFFFFFFF)) - FIRST_WORD)
+    if word + AHEAD < len(hashes):
+        entry = table[hashes[word + AHEAD] & mask]
+        if entry != np.uint64(EMPTY):
+            known = np.int64(entry & np.uint64(0xFFFFFFFF)) - FIRST_WORD
+            prefetch(letters, ends[known - 1] if known > 0 else 0)
+
+
 @njit(nogil=True, cache=True)
 def merge(theirs, their_ends, their_hashes, letters, ends, table, hashes, used):  # type: ignore[no-untyped-def]
     """Add the words of a later piece; and which token each of its tokens is in the whole."""
@@ -262,6 +281,7 @@ def merge(theirs, their_ends, their_hashes, letters, ends, table, hashes, used):
     numbers[0], numbers[1] = 0, 1
     begin = 0
     for word in range(len(their_ends)):
+        send_ahead(word, their_hashes, letters, ends, table)
         end = their_ends[word]
         slot = probe(theirs, begin, end, their_hashes[word], letters, ends, table)
         if table[slot] == np.uint64(EMPTY):
