@@ -65,7 +65,9 @@ class Whitespace:
 
     @cached_property
     def fingerprint(self) -> str:
-        return sha256(self.ends.tobytes() + self.letters.tobytes()).hexdigest()[:16]
+        found = sha256(np.ascontiguousarray(self.ends, "<i8").data)
+        found.update(np.ascontiguousarray(self.letters).data)
+        return found.hexdigest()[:16]
 
     @cached_property
     def table(self) -> NDArray[np.uint64]:
@@ -134,7 +136,8 @@ def load(folder: Path) -> Whitespace:
     """What `Whitespace.save` wrote. Raises DamagedModel if the parts do not fit each other."""
     letters = np.frombuffer((folder / "vocabulary.letters.bin").read_bytes(), np.uint8)
     ends = np.frombuffer((folder / "vocabulary.ends.bin").read_bytes(), "<i8")
-    if (np.diff(ends, prepend=0) <= 0).any() or (ends[-1] if len(ends) else 0) != len(letters):
+    short = len(ends) > 0 and (ends[0] <= 0 or (ends[1:] <= ends[:-1]).any())
+    if short or (ends[-1] if len(ends) else 0) != len(letters):
         raise DamagedModel(f"the vocabulary in {folder} is damaged; restore its two files")
     return Whitespace(letters, ends)
 

@@ -170,12 +170,15 @@ def spread_unigrams(unigrams, backoffs, place, out):  # type: ignore[no-untyped-
 
     The sums run in the order of those of a walk, here and below, so that both give the same bits.
     """
-    levels = len(backoffs)
+    first = backoffs[0, place] if len(backoffs) else np.float32(0)
     for token in range(len(out)):
-        value = unigrams[token]
-        for level in range(levels):
-            value += backoffs[level, place]
-        out[token] = value
+        out[token] = unigrams[token] + first
+    # A pass a level: each is one vector operation, and `out` stays in the cache.
+    for level in range(1, len(backoffs)):
+        more = backoffs[level, place]
+        if more != 0:
+            for token in range(len(out)):
+                out[token] += more
 
 
 @njit(nogil=True, cache=True)
