@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from foretell.models.ngram import NGram
 
-HELP = "n-gram models of words: estimate, convert (ARPA), query, prune, merge"
-OUT = "file to write if it ends in .arpa, .arpa.gz, .arpa.bz2 or .arpa.xz, else a folder"
+HELP = "n-gram models of words: estimate, convert (ARPA, KenLM), query, prune, merge"
+OUT = "file if it ends in .arpa (or .arpa.gz, .bz2, .xz) or .bin (KenLM probing), else a folder"
+IN = "ARPA file, KenLM trie file, or folder of a model"
 
 
 def add(parser: ArgumentParser) -> None:
@@ -54,18 +55,18 @@ def add(parser: ArgumentParser) -> None:
     add_json(estimate)
 
     convert = verb("convert", "from one kind of file to another")
-    convert.add_argument("model", type=str, help="ARPA file or folder")
+    convert.add_argument("model", type=str, help=IN)
     convert.add_argument("--out", type=str, required=True, help=OUT)
     add_json(convert)
 
     query = verb("query", "log10 P of each word of a text, and the order that decided it")
-    query.add_argument("model", type=str, help="ARPA file or folder")
+    query.add_argument("model", type=str, help=IN)
     query.add_argument("text", type=str, help="file with a sentence a line")
     query.add_argument("--words", action="store_true", help="a line a word, not the sums alone")
     add_json(query)
 
     prune = verb("prune", "drop what is worth least, by entropy")
-    prune.add_argument("model", type=str, help="ARPA file or folder")
+    prune.add_argument("model", type=str, help=IN)
     prune.add_argument(
         "--entropy", type=float, required=True, help="share of perplexity, such as 1e-8"
     )
@@ -73,7 +74,7 @@ def add(parser: ArgumentParser) -> None:
     add_json(prune)
 
     merge = verb("merge", "one model out of several, with given or tuned weights")
-    merge.add_argument("models", type=str, nargs="+", help="ARPA files or folders")
+    merge.add_argument("models", type=str, nargs="+", help=IN)
     merge.add_argument("--kind", type=Literal["linear", "loglinear"], default="linear")
     merge.add_argument("--weights", type=str, help="numbers, such as 0.7,0.3")
     merge.add_argument("--tune", type=str, help="file with a sentence a line, to tune them on")
@@ -185,13 +186,27 @@ def _show_words(
 def _load(name: str) -> NGram:
     from foretell import models
     from foretell.contracts.errors import ForetellError
+    from foretell.contracts.language_model import LanguageModel
     from foretell.interop.arpa import read_arpa
+    from foretell.interop.kenlm_binary import read_kenlm_binary
+    from foretell.interop.kenlm_layout import is_kenlm_binary
+    from foretell.interop.kenlm_probing import Probing
     from foretell.models.ngram import NGram
 
+    model: LanguageModel | Probing
+
     path = Path(name)
-    if not path.is_dir():
-        return read_arpa(path)
-    model = models.load(path)
+    if path.is_dir():
+        model = models.load(path)
+    elif path.is_file() and is_kenlm_binary(path):
+        model = read_kenlm_binary(path)
+        if isinstance(model, Probing):
+            raise ForetellError(
+                f"{path} is a probing file, whose n-grams cannot be listed; give the ARPA file it "
+                "was made from, or ask it from Python: foretell.interop.kenlm.Model"
+            )
+    else:
+        model = read_arpa(path)
     if not isinstance(model, NGram):
         raise ForetellError(f"{path} is a model of family {model.family}; give an n-gram model")
     return model
@@ -204,10 +219,13 @@ def _count(model: NGram) -> list[int]:
 def _finish(model: NGram, arguments: Namespace, **facts: Any) -> int:
     from foretell import models
     from foretell.interop.arpa import write_arpa
+    from foretell.interop.kenlm_binary import write_probing
 
     out = Path(arguments.out)
     if ".arpa" in out.suffixes[-2:]:
         write_arpa(model, out)
+    elif out.suffix in (".bin", ".probing"):
+        write_probing(model, out)
     else:
         models.save(model, out)
     counts = _count(model)

@@ -97,6 +97,19 @@ def test_odd_texts_are_words_too() -> None:
     assert words == [b"a\xc2\xa0b", b"\xff\xfe", b"c", b"d", b"e\x0bf", b"x" * 10_000]
 
 
+def test_a_text_without_spaces_is_noticed() -> None:
+    (notice,) = [
+        n
+        for n in estimate_lines(
+            ["床前明月光疑是地上霜", "举头望明月低头思故乡"]
+        ).trie.recipe.notices
+        if "spaces" in n
+    ]
+    assert "--tokenizer characters" in notice
+    spaced = estimate_lines(["床 前 明 月 光", "疑 是 地 上 霜"]).trie.recipe.notices
+    assert not [n for n in spaced if "spaces" in n]
+
+
 def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     with pytest.raises(ForetellError, match="list of sentences"):
         estimate_lines("the cat")

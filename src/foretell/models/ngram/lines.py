@@ -28,6 +28,9 @@ from foretell.models.ngram.smoothing import (
 )
 from foretell.tokenizers.whitespace import Whitespace, learn_lines
 
+LONG_WORDS = 24
+"""Bytes: the different words of English have 8 on average, of German 12; lines of Chinese 40."""
+
 
 def estimate_lines(
     text: Path | bytes | Sequence[str],
@@ -77,10 +80,24 @@ def estimate_lines(
         smoothing=smoothing,
         keep=keep,
     )
-    if keep is None:
-        return NGram(trie, words)
-    recipe = replace(trie.recipe, prune=(thresholds[0], *trie.recipe.prune[1:]))
-    return NGram(replace(trie, recipe=recipe), words.subset(keep))
+    recipe = replace(
+        trie.recipe,
+        prune=(thresholds[0], *trie.recipe.prune[1:]),
+        notices=(*trie.recipe.notices, *_notice_words(words)),
+    )
+    return NGram(replace(trie, recipe=recipe), words if keep is None else words.subset(keep))
+
+
+def _notice_words(words: Whitespace) -> list[str]:
+    """Says if the text seems to have no spaces between words, as Chinese has none."""
+    length = len(words.letters) / max(1, len(words.ends))
+    if length <= LONG_WORDS:
+        return []
+    return [
+        f"a word has {length:.0f} bytes on average, so the text seems to have no spaces between "
+        "its words; put them in, or count characters: foretell train TEXT --model kneser-ney "
+        "--tokenizer characters"
+    ]
 
 
 def stream_of(tokenizer: Tokenizer, path: Path) -> NDArray[np.int32]:
