@@ -156,7 +156,7 @@ def test_many_sentences(model: kenlm.Model, monkeypatch: pytest.MonkeyPatch) -> 
 def test_wrong_calls_are_refused(model: kenlm.Model, folder: Path, tmp_path: Path) -> None:
     state, after = kenlm.State(), kenlm.State()
     for wrong in (5, ["a"], None):
-        with pytest.raises(TypeError, match="Cannot convert"):
+        with pytest.raises(TypeError, match="str or bytes"):
             model.score(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a word is a str"):
         model.BaseScore(state, b"a", after)  # type: ignore[arg-type]
@@ -172,10 +172,10 @@ def test_what_cannot_be_read_is_an_oserror(tmp_path: Path, folder: Path) -> None
     (tmp_path / "text").write_text("import kenlm\n")
     (tmp_path / "cut").write_bytes((folder / "lm.binary").read_bytes()[:300])
     for name in ("nowhere", "text", "cut", "."):
-        with pytest.raises(OSError, match="Cannot read model") as caught:
+        with pytest.raises(OSError, match="no model can be read") as caught:
             kenlm.Model(str(tmp_path / name))
         assert "\n" not in str(caught.value)
-    with pytest.raises(TypeError, match="Cannot convert"):
+    with pytest.raises(TypeError, match="str or bytes"):
         kenlm.Model(5)  # type: ignore[arg-type]
 
 
