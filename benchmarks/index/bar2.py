@@ -32,9 +32,7 @@ def text_to_arpa(text: Path, arpa: Path) -> list[str]:
 
 def estimate_by_kenlm(lmplz: Path, build_binary: Path, text: Path, folder: Path) -> Ran:
     arpa, binary = folder / "kenlm.arpa", folder / "kenlm.probing"
-    counted = run(
-        [str(lmplz), "-o", "5", "-S", "4G", "-T", str(folder), *text_to_arpa(text, arpa)]
-    )
+    counted = run([str(lmplz), "-o", "5", "-S", "4G", "-T", str(folder), *text_to_arpa(text, arpa)])
     return counted.followed_by(run([str(build_binary), "probing", str(arpa), str(binary)]))
 
 

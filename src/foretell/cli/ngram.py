@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
     from numpy.typing import NDArray
 
+    from foretell.contracts.language_model import LanguageModel
     from foretell.models.ngram import NGram
 
 HELP = "n-gram models of words: estimate, convert (ARPA, KenLM), query, prune, merge"
@@ -184,32 +185,39 @@ def _show_words(
 
 
 def _load(name: str) -> NGram:
-    from foretell import models
     from foretell.contracts.errors import ForetellError
-    from foretell.contracts.language_model import LanguageModel
-    from foretell.interop.arpa import read_arpa
-    from foretell.interop.kenlm_binary import read_kenlm_binary
-    from foretell.interop.kenlm_layout import is_kenlm_binary
-    from foretell.interop.kenlm_probing import Probing
     from foretell.models.ngram import NGram
 
-    model: LanguageModel | Probing
-
     path = Path(name)
-    if path.is_dir():
-        model = models.load(path)
-    elif path.is_file() and is_kenlm_binary(path):
-        model = read_kenlm_binary(path)
-        if isinstance(model, Probing):
-            raise ForetellError(
-                f"{path} is a probing file, whose n-grams cannot be listed; give the ARPA file it "
-                "was made from, or ask it from Python: foretell.interop.kenlm.Model"
-            )
-    else:
-        model = read_arpa(path)
+    model = _open(path)
     if not isinstance(model, NGram):
         raise ForetellError(f"{path} is a model of family {model.family}; give an n-gram model")
     return model
+
+
+def _open(path: Path) -> LanguageModel:
+    if path.is_dir():
+        from foretell import models
+
+        return models.load(path)
+    # Each door brings its compiled code, so only the one that is needed is opened.
+    from foretell.interop.kenlm_layout import is_kenlm_binary
+
+    if not path.is_file() or not is_kenlm_binary(path):
+        from foretell.interop.arpa import read_arpa
+
+        return read_arpa(path)
+    from foretell.contracts.errors import ForetellError
+    from foretell.interop.kenlm_binary import read_kenlm_binary
+    from foretell.interop.kenlm_probing import Probing
+
+    found = read_kenlm_binary(path)
+    if isinstance(found, Probing):
+        raise ForetellError(
+            f"{path} is a probing file, whose n-grams cannot be listed; give the ARPA file it was "
+            "made from, or ask it from Python: foretell.interop.kenlm.Model"
+        )
+    return found
 
 
 def _count(model: NGram) -> list[int]:
@@ -217,16 +225,18 @@ def _count(model: NGram) -> list[int]:
 
 
 def _finish(model: NGram, arguments: Namespace, **facts: Any) -> int:
-    from foretell import models
-    from foretell.interop.arpa import write_arpa
-    from foretell.interop.kenlm_binary import write_probing
-
     out = Path(arguments.out)
     if ".arpa" in out.suffixes[-2:]:
+        from foretell.interop.arpa import write_arpa
+
         write_arpa(model, out)
     elif out.suffix in (".bin", ".probing"):
+        from foretell.interop.kenlm_binary import write_probing
+
         write_probing(model, out)
     else:
+        from foretell import models
+
         models.save(model, out)
     counts = _count(model)
     notices = list(model.trie.recipe.notices)

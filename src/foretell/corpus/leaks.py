@@ -13,7 +13,7 @@ from foretell.contracts.corpus import Document
 
 # Kana, Han: written without spaces, so that each character is a unit, as a word is elsewhere.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_UNIT = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+UNIT = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _BATCH = 1 << 20
 
 _SCRIPTS = {
@@ -76,7 +76,7 @@ def _grams(
     short: list[tuple[int, ...]] = []
     size = 0
     for document in documents:
-        words = _UNIT.findall(document.text.casefold())
+        words = UNIT.findall(document.text.casefold())
         numbers = np.fromiter(map(units.__getitem__, words), np.uint64, len(words))
         if len(numbers) >= n:
             long.append(numbers)
