@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import unescape
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numba import njit
@@ -20,10 +21,12 @@ from benchmarks.result import find_folder, say
 from foretell.corpus.builtin import builtin_documents
 from foretell.corpus.suffixes import sort_to_depth
 from foretell.tokenizers.whitespace import Whitespace, learn_lines
+from foretell.tokenizers.word_table import FIRST_WORD
 
 FOLDERS = ("/usr/share/doc", "/usr/share/info", "/usr/share/perl", "/usr/lib/python3")
 SUFFIXES = (".txt", ".html", ".htm", ".md", ".rst", ".py", ".pod", ".info", ".xml")
 MOST_OF_A_FILE = 1 << 22
+OWN = 60_000
 TAG = re.compile(rb"<[^<>]{0,2000}>")
 RESERVED = re.compile(rb"(?<!\S)(?:<s>|</s>|<unk>|<UNK>)(?!\S)")
 
@@ -43,6 +46,60 @@ class Source:
         if self.real < self.words:
             kind += ", then text drawn from a trigram model of it"
         return {"words": self.words, "types": self.types, "real_words": self.real, "text": kind}
+
+
+@dataclass(frozen=True)
+class TokenSource:
+    path: Path
+    """Raw little-endian tokens of 16 bits, the boundary before the first line and after each."""
+    tokens: int
+    real: int
+    """How many tokens are of text that someone wrote; the others are drawn from trigrams."""
+
+    vocabulary_size: ClassVar[int] = 1 << 16
+    boundary: ClassVar[int] = Whitespace.boundary
+
+    @property
+    def facts(self) -> dict[str, int | str]:
+        kind = "words of documentation on this machine"
+        if self.real < self.tokens:
+            kind += ", then words drawn from a trigram model of it"
+        kind += f"; the {OWN:,} most frequent have tokens of their own, the others share by hash"
+        return {"tokens": self.tokens, "real_tokens": self.real, "text": kind}
+
+
+@cache
+def tokens_of(count: int) -> TokenSource:
+    """So many tokens of 16 bits, boundaries included; kept in the temporary folder."""
+    folder = Path(tempfile.gettempdir()) / "foretell-benchmark-text"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{count}.tokens.bin"
+    data, _ = _real(count)
+    vocabulary, stream = learn_lines(np.frombuffer(data, np.uint8), skip_reserved=True)
+    narrow = _narrow(stream, vocabulary.vocabulary_size)[:count].copy()
+    real = len(narrow)
+    if real < count:
+        say(f"{real:,} tokens found; drawing {count - real:,} more from their trigrams")
+        # Drawn in narrow tokens, so that no more words are needed than there is room for.
+        size = TokenSource.vocabulary_size
+        drawn = draw(narrow.astype(np.int32), count - real, size, seed=1)
+        narrow = np.concatenate([narrow, drawn[: count - real].astype(np.uint16)])
+    narrow[-1] = TokenSource.boundary
+    narrow.astype("<u2").tofile(path)
+    return TokenSource(path, len(narrow), real)
+
+
+def _narrow(stream: NDArray[np.int32], size: int) -> NDArray[np.uint16]:
+    """Tokens (S,) of `size` words as tokens of 16 bits: 0 and the boundary as they are, then the
+    most frequent words by rank; the rest share what is left by a multiplicative hash."""
+    counts = np.bincount(stream, minlength=size)
+    counts[:FIRST_WORD] = 0
+    ranked = np.argsort(-counts[FIRST_WORD:], kind="stable") + FIRST_WORD
+    numbers = np.arange(size, dtype=np.int64)
+    numbers[ranked] = np.arange(FIRST_WORD, size)
+    shared = TokenSource.vocabulary_size - FIRST_WORD - OWN
+    hashed = (numbers * 2654435761 % 2**32) % shared + FIRST_WORD + OWN
+    return np.where(numbers < FIRST_WORD + OWN, numbers, hashed).astype(np.uint16)[stream]
 
 
 @cache
