@@ -9,11 +9,16 @@ import torch
 
 from foretell import models
 from foretell.contracts.language_model import LanguageModel
+from foretell.corpus.index import build_index
+from foretell.models.buckets import Buckets, Parts
+from foretell.models.grid import Grid
+from foretell.models.infinigram import InfiniGram, default_own
 from foretell.models.mixture import Mixture
 from foretell.models.neural.network import NeuralModel, UnlimitedModel
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
 from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.models.ngram import NGram, estimate
+from foretell.models.recent import RecentSettings, RecentText
 from foretell.models.replay import Replay
 from foretell.models.sliding import Sliding
 from foretell.testing.laws import LAWS, check_laws
@@ -63,6 +68,30 @@ def mixture(tokenizer):
     )
 
 
+def infinigram(tokenizer):
+    tokens = [encoding.tokens for encoding in tokenizer.encode_many(TEXTS)]
+    index = build_index(
+        tokens,
+        names=["mat", "hats"],
+        vocabulary_size=tokenizer.vocabulary_size,
+        boundary=tokenizer.boundary,
+        tokenizer_fingerprint=tokenizer.fingerprint,
+    )
+    own = default_own(Grid(), beyond=1)
+    return InfiniGram(index, ngram(tokenizer, order=2), own=own, longest=6)
+
+
+def buckets(tokenizer):
+    parts = Parts(
+        [infinigram(tokenizer), RecentText(tokenizer), recurrent(tokenizer, "gru")],
+        guide=0,
+        gauge=2,
+    )
+    grid = Grid(knots=(1.0, 2.0, 4.0))
+    shape = int(np.prod(grid.shape)), 3
+    return Buckets(parts, grid, np.random.default_rng(0).random(shape))
+
+
 FAMILIES: dict[str, Callable[..., LanguageModel]] = {
     "unigram": lambda tokenizer: ngram(tokenizer, order=1),
     "kneser-ney": ngram,
@@ -72,6 +101,9 @@ FAMILIES: dict[str, Callable[..., LanguageModel]] = {
     "gpt": gpt,
     "sliding": lambda tokenizer: Sliding(gpt(tokenizer)),
     "mixture": mixture,
+    "infinigram": infinigram,
+    "recent": lambda tokenizer: RecentText(tokenizer, RecentSettings(reach=16)),
+    "buckets": buckets,
 }
 
 

@@ -153,6 +153,26 @@ class BacksOff(Protocol):
         ...
 
 
+class Signals(NamedTuple):
+    """What a model found of the past, and nothing of what came next: one number a place."""
+
+    matched: NDArray[np.int32]
+    """Last tokens that its training text has in a row too."""
+    support: NDArray[np.int32]
+    """How often it has them, followed by some token."""
+    sparse: NDArray[np.bool_]
+    """True if that token is the same every time."""
+
+
+@runtime_checkable
+class Signalling(Protocol):
+    """A model that can say what it knows of the past, as a mixture asks that trusts it so far."""
+
+    def signals(self, state: Any, tokens: Tokens, *, lengths: Lengths | None = None) -> Signals:
+        """At a state, then after each of tokens (B, T): (B, T + 1); beyond a row's end, any."""
+        ...
+
+
 @runtime_checkable
 class DocumentScorer(Protocol):
     """A model that scores one long text faster, or with more memory, than windows would."""

@@ -19,6 +19,9 @@ FAMILIES = {
     "transformer": "foretell.models.neural.transformer",
     "mixture": "foretell.models.mixture",
     "sliding": "foretell.models.sliding",
+    "infinigram": "foretell.models.infinigram",
+    "recent": "foretell.models.recent",
+    "buckets": "foretell.models.buckets",
 }
 
 FORMAT = "foretell-model-1"
