@@ -254,9 +254,11 @@ def _budget(rung: Rung, out: Path, options: CompareOptions, clock: Clock) -> Bud
     plan = out / "work" / f"{rung.slug}.json"
     if plan.exists():
         return Budget(seconds=json.loads(plan.read_text("utf-8"))["seconds"])
-    budget = Budget(seconds=round(clock.seconds_for(rung.share), 1))
-    write_text(plan, json.dumps({"seconds": budget.seconds}) + "\n")
-    return budget
+    seconds = round(clock.seconds_for(rung.share), 1)
+    # A plan of nothing is not kept: the same command, given again, has a budget of its own.
+    if seconds >= LEAST_SECONDS:
+        write_text(plan, json.dumps({"seconds": seconds}) + "\n")
+    return Budget(seconds=seconds)
 
 
 def _mix(
