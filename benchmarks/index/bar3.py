@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.index.bar2 import QUICK_WORDS, WORDS, estimate_by_kenlm
@@ -52,6 +53,9 @@ def measure(*, quick: bool) -> Result:
             "tokens_per_second": said["tokens"] / turns.seconds[0],
             "kenlm_tokens_per_second": said["tokens"] / turns.seconds[1],
             "ratio": 1 / turns.ratio,
+            "seconds": turns.seconds[0],
+            "seconds_without_start": median(json.loads(ran.out)["seconds"] for ran in turns.ours),
+            "kenlm_seconds": turns.seconds[1],
             "perplexity": said["perplexity"],
             "kenlm_perplexity": theirs,
         }

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,16 +15,21 @@ def lines(here: Path) -> Path:
     return here
 
 
+def ask(run: Callable, model: str) -> dict[str, Any]:
+    said = run("ngram", "query", model, "new.txt", "--json").json
+    assert said.pop("seconds") > 0
+    return said
+
+
 def test_estimate_convert_and_query_agree(run: Callable, lines: Path) -> None:
     said = run("ngram", "estimate", "lines.txt", "--order", "3", "--out", "m").out
     assert "n-grams of order 1 to 3" in said
-    found = run("ngram", "query", "m", "new.txt", "--json").json
+    found = ask(run, "m")
     assert found["sentences"] == 40
     run("ngram", "convert", "m", "--out", "m.arpa.gz")
-    again = run("ngram", "query", "m.arpa.gz", "new.txt", "--json").json
-    assert again == found
+    assert ask(run, "m.arpa.gz") == found
     run("ngram", "convert", "m.arpa.gz", "--out", "m2")
-    assert run("ngram", "query", "m2", "new.txt", "--json").json == found
+    assert ask(run, "m2") == found
     words = run("ngram", "query", "m", "new.txt", "--words").out.splitlines()
     assert len(words) == found["tokens"] + 1
     known = run("ngram", "query", "m", "lines.txt", "--words").out.splitlines()

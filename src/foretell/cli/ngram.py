@@ -148,6 +148,7 @@ def _query(arguments: Namespace) -> int:
 
     from foretell.models.ngram.lines import stream_of
 
+    began = time.perf_counter()
     model = _load(arguments.model)
     stream = stream_of(model.tokenizer, Path(arguments.text))
     scores = model.trie.score_stream(stream)
@@ -161,6 +162,7 @@ def _query(arguments: Namespace) -> int:
         "unknown": int(np.count_nonzero(tokens == model.tokenizer.unknown)),
         "log10": total,
         "perplexity": 10 ** (-total / max(1, count)),
+        "seconds": time.perf_counter() - began,
     }
     if arguments.words:
         _show_words(model, tokens, log10, orders)
