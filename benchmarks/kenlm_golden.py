@@ -64,7 +64,7 @@ def read_query(path: Path) -> Query:
 def compare_models(ours: NGram, theirs: NGram) -> dict[str, Any]:
     """Every n-gram of their model against ours: those we lack, and the largest differences."""
     missing, probability, backoff = 0, 0.0, 0.0
-    same_words = list(ours.tokenizer.words()) == list(theirs.tokenizer.words())  # type: ignore[attr-defined]
+    same_words = list(ours.tokenizer.words()) == list(theirs.tokenizer.words())
     for n, order in enumerate(theirs.trie.orders, start=1):
         found = ours.trie.find(theirs.trie.grams(n))
         missing += int((~found.there).sum())

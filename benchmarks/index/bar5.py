@@ -42,7 +42,7 @@ def measure(*, quick: bool) -> Result:
         folder = Path(scratch) / "model"
         estimate(source.path, folder)
         loaded = models.load(folder)
-        ngrams = sum(len(order) for order in loaded.trie.orders)  # type: ignore[attr-defined]
+        ngrams = sum(len(order) for order in loaded.trie.orders)
         del loaded
         opened = []
         for _ in range(OPENINGS):
@@ -68,7 +68,7 @@ def time_distributions(path: Path) -> float:
         counts[word] = counts.get(word, 0) + 1
     common = sorted(counts, key=lambda word: -counts[word])[: VOCABULARY - 2]
     model = estimate_lines(head, order=5, vocabulary=common)
-    stream = model.tokenizer.encode_lines(np.frombuffer(head, np.uint8))  # type: ignore[attr-defined]
+    stream = model.tokenizer.encode_lines(np.frombuffer(head, np.uint8))
     rng = np.random.default_rng(0)
     step = model.begin()
     took = []
