@@ -13,7 +13,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = {
     "contracts": 0,
     "threads": 0,
-    "prefetch": 0,
+    "memory": 0,
     "storage": 1,
     "corpus": 1,
     "tokenizers": 1,
@@ -30,7 +30,7 @@ FLOORS = {
 }
 SIDEWAYS = {("training", "evaluation")}
 """The loop reads its held-out curve; nothing else looks across a floor."""
-HEAVY = ("torch", "safetensors", "numba", "tensorflow", "keras", "transformers")
+HEAVY = ("torch", "safetensors", "numba", "tensorflow", "keras", "transformers", "ray")
 STARRED = {
     "corpus/suffix_search.py",
     "corpus/suffixes.py",
@@ -39,9 +39,13 @@ STARRED = {
     "interop/kenlm_hashes.py",
     "interop/kenlm_tables.py",
     "models/infinigram.py",
+    "memory.py",
+    "models/ngram/chain.py",
+    "models/ngram/compact_lookup.py",
     "models/ngram/counts.py",
     "models/ngram/lookup.py",
-    "prefetch.py",
+    "models/ngram/quantizing.py",
+    "models/ngram/shuffles.py",
     "models/ngram/smoothing.py",
     "tokenizers/word_table.py",
     "models/recent.py",

@@ -25,6 +25,7 @@ OPEN = """
 import json, sys, time
 from foretell import models
 import foretell.models.ngram.model
+import foretell.tokenizers.whitespace
 from pathlib import Path
 began = time.perf_counter()
 model = models.load(Path(sys.argv[1]))

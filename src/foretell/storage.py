@@ -1,7 +1,10 @@
 """Folders and files that are written whole or not at all, and that know when they were altered.
 
 model/            never half there: written beside as .model.<random>, synced, renamed
-  manifest.json   names every other file with its size and SHA-256, and is hashed itself
+  manifest.json   names every other file with its size and checksum, and is hashed itself
+
+Checksums are XXH3 of 128 bits: they find damage at the speed of memory, where SHA-256 took half of
+the time to open a large model. They are no signature: who can write a file can write its seal.
 """
 
 from __future__ import annotations
@@ -18,10 +21,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from xxhash import xxh3_128
+
 from foretell.contracts.errors import DamagedModel, OutputExists
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+CHECKSUM = "xxh3_128"
+THREADS = 8
 
 
 @contextmanager
@@ -119,7 +126,7 @@ def seal(folder: Path, facts: dict[str, Any]) -> None:
     """Write the manifest of a finished folder: `facts`, and the hash of every file."""
     found = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != MANIFEST]
     files = {
-        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": hashed}
+        str(file.relative_to(folder)): {"bytes": file.stat().st_size, CHECKSUM: hashed}
         for file, hashed in zip(found, _hash_all(found), strict=True)
     }
     content = {**facts, "files": files}
@@ -141,20 +148,22 @@ def check_seal(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(manifest.read_text("utf-8"))
         claimed = content.pop("sha256")
-        files = dict(content["files"])
+        files = {
+            name: (entry["bytes"], entry[CHECKSUM]) for name, entry in content["files"].items()
+        }
         intact = claimed == _hash_content(content)
     except (ValueError, KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
         raise DamagedModel(f"{manifest} is damaged; restore the folder, or train again")
-    for name, expected in files.items():
+    for name, (size, _) in files.items():
         file = folder / name
         if not file.is_file():
             raise DamagedModel(f"{file} is missing; restore the folder, or train again")
-        if file.stat().st_size != expected["bytes"]:
+        if file.stat().st_size != size:
             raise DamagedModel(f"{file} is damaged; restore the folder, or train again")
     for name, found in zip(files, _hash_all([folder / name for name in files]), strict=True):
-        if found != files[name]["sha256"]:
+        if found != files[name][1]:
             raise DamagedModel(f"{folder / name} is damaged; restore the folder, or train again")
     return {name: value for name, value in content.items() if name != "files"}
 
@@ -165,19 +174,25 @@ def size_of(folder: Path) -> int:
 
 
 def _hash(file: Path) -> str:
-    digest = sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    digest = xxh3_128()
+    room = memoryview(bytearray(1 << 18))
+    with open(file, "rb", buffering=0) as stream:
+        while read := stream.readinto(room):
+            digest.update(room[:read])
     return digest.hexdigest()
 
 
 def _hash_all(files: list[Path]) -> list[str]:
     """Of many files at once: hashing lets go of the interpreter."""
-    if sum(file.stat().st_size for file in files) < 1 << 22:
+    sizes = {file: file.stat().st_size for file in files}
+    if sum(sizes.values()) < 1 << 22:
         return [_hash(file) for file in files]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(_hash, files))
+    # The largest first, so that none is left for one thread at the end; and more threads than
+    # processors, for a disk answers several at once.
+    by_size = sorted(files, key=lambda file: -sizes[file])
+    with ThreadPoolExecutor(THREADS) as pool:
+        hashes = dict(zip(by_size, pool.map(_hash, by_size), strict=True))
+    return [hashes[file] for file in files]
 
 
 def _hash_content(content: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ parts of their results.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 PIECES = 32
 """More than threads, so that none waits long for another's last piece."""
 Result = TypeVar("Result")
+_here = threading.local()
 
 
 def count_threads() -> int:
@@ -28,13 +30,20 @@ def count_threads() -> int:
 
 
 def in_threads(work: Callable[..., Result], pieces: Iterable[tuple[int, ...]]) -> list[Result]:
-    """work(*piece) for each piece, results in the order of the pieces."""
+    """work(*piece) for each piece, results in the order of the pieces.
+
+    Within such work it takes no more threads: all processors are busy with the other pieces.
+    """
     pieces = list(pieces)
     threads = min(count_threads(), len(pieces))
-    if threads <= 1:
+    if threads <= 1 or getattr(_here, "at_work", False):
         return [work(*piece) for piece in pieces]
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=_begin_work) as pool:
         return list(pool.map(lambda piece: work(*piece), pieces))
+
+
+def _begin_work() -> None:
+    _here.at_work = True
 
 
 def cut(starts: NDArray[np.integer], pieces: int = PIECES) -> list[tuple[int, int]]:

@@ -73,3 +73,34 @@ def test_reserved_words_are_skipped_if_asked(run: Callable, lines: Path) -> None
     (lines / "s.txt").write_text("a <s> b\n")
     command = ["ngram", "estimate", "s.txt", "--order", "2", "--skip-reserved", "--out", "m"]
     assert run(*command, "--json").json["ngrams"][0] == 4
+
+
+def test_shards_make_the_same_model(run: Callable, refused: Callable, lines: Path) -> None:
+    options = ("--order", "3", "--prune", "0,0,1")
+    run("ngram", "estimate", "lines.txt", *options, "--out", "one")
+    found = run(
+        "ngram", "estimate", "lines.txt", *options, "--shards", "3", "--workers", "2",
+        "--out", "new/three", "--json",
+    ).json  # fmt: skip
+    assert found["order"] == 3
+    for file in (lines / "one").iterdir():
+        assert file.read_bytes() == (lines / "new" / "three" / file.name).read_bytes()
+    assert [path.name for path in (lines / "new").iterdir()] == ["three"]
+    estimate = ("ngram", "estimate", "lines.txt", "--out", "m")
+    assert "give --shards" in refused(*estimate, "--workers", "2")
+    assert "at least 1" in refused(*estimate, "--shards", "2", "--workers", "0")
+    assert "at least 1" in refused(*estimate, "--shards", "0")
+
+
+def test_quantize(run: Callable, refused: Callable, lines: Path) -> None:
+    run("ngram", "estimate", "lines.txt", "--order", "3", "--out", "m")
+    said = run("ngram", "quantize", "m", "--out", "q", "--json").json
+    assert said["bytes"] < said["bytes_before"]
+    found, before = ask(run, "q"), ask(run, "m")
+    assert found["tokens"] == before["tokens"]
+    assert found["perplexity"] == pytest.approx(before["perplexity"], rel=5e-3)
+    run("ngram", "convert", "q", "--out", "q.arpa")
+    assert ask(run, "q.arpa")["perplexity"] == pytest.approx(found["perplexity"], rel=1e-5)
+    assert "bytes" in run("ngram", "quantize", "q.arpa", "--out", "q2").out
+    assert "folder" in refused("ngram", "quantize", "m", "--out", "q.bin")
+    assert "folder" in refused("ngram", "quantize", "m", "--out", "r.arpa.gz")

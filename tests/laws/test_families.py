@@ -17,7 +17,7 @@ from foretell.models.mixture import Mixture
 from foretell.models.neural.network import NeuralModel, UnlimitedModel
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
 from foretell.models.neural.transformer import Transformer, TransformerSizes
-from foretell.models.ngram import NGram, estimate
+from foretell.models.ngram import NGram, estimate, quantize
 from foretell.models.recent import RecentSettings, RecentText
 from foretell.models.replay import Replay
 from foretell.models.sliding import Sliding
@@ -95,6 +95,7 @@ def buckets(tokenizer):
 FAMILIES: dict[str, Callable[..., LanguageModel]] = {
     "unigram": lambda tokenizer: ngram(tokenizer, order=1),
     "kneser-ney": ngram,
+    "quantised": lambda tokenizer: quantize(ngram(tokenizer)),
     "rnn": lambda tokenizer: recurrent(tokenizer, "rnn"),
     "gru": lambda tokenizer: recurrent(tokenizer, "gru"),
     "lstm": lambda tokenizer: recurrent(tokenizer, "lstm"),

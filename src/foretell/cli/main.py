@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ SUMMARY = """One workbench for language models, from n-gram to GPT.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Exit code 0; 1 if a check fails; 2 for a refusal; 130 when interrupted."""
+    # Imports make objects by the hundred thousand and free none of them.
+    gc.set_threshold(50_000)
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except ForetellError as problem:
@@ -49,11 +52,13 @@ def _run(arguments: list[str]) -> int:
     parser = Parser(prog="foretell", description=SUMMARY, formatter_class=_plain())
     subcommands = parser.add_subcommands(required=True, dest="verb", metavar="VERB")
     modules = {verb: import_module(f"foretell.cli.{verb}") for verb in VERBS}
+    asked = next((each for each in arguments if each in modules), None)
     for verb, module in modules.items():
         child = Parser(prog=f"foretell {verb}", description=module.HELP)
         subcommands.add_subcommand(verb, child, help=module.HELP)
-        # After it has joined its parent: the library wants nested verbs from the top down.
-        module.add(child)
+        if verb == asked:
+            # After it has joined its parent: the library wants nested verbs from the top down.
+            module.add(child)
     if not arguments:
         parser.print_help()
         return 0

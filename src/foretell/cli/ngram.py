@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from foretell.cli.parsing import Parser, add_json
 
 if TYPE_CHECKING:
-    import numpy as np
     from jsonargparse import ArgumentParser, Namespace
-    from numpy.typing import NDArray
 
     from foretell.contracts.language_model import LanguageModel
     from foretell.models.ngram import NGram
+    from foretell.models.ngram.querying import LineScores
 
 HELP = "n-gram models of words: estimate, convert (ARPA, KenLM), query, prune, merge"
 OUT = "file if it ends in .arpa (or .arpa.gz, .bz2, .xz) or .bin (KenLM probing), else a folder"
@@ -52,6 +51,17 @@ def add(parser: ArgumentParser) -> None:
         action="store_true",
         help="take <s>, </s> and <unk> in the text for white space",
     )
+    estimate.add_argument(
+        "--shards",
+        type=int,
+        help="work in so many parts, for a text larger than memory; the model is the same",
+    )
+    estimate.add_argument("--workers", type=int, help="processes that work on shards; default 1")
+    estimate.add_argument(
+        "--cluster",
+        type=str,
+        help="run them through Ray: address of a cluster that has this folder too, or local",
+    )
     estimate.add_argument("--out", type=str, required=True, help=OUT)
     add_json(estimate)
 
@@ -74,6 +84,11 @@ def add(parser: ArgumentParser) -> None:
     prune.add_argument("--out", type=str, required=True, help=OUT)
     add_json(prune)
 
+    quantize = verb("quantize", "about a third of the size, at a small loss")
+    quantize.add_argument("model", type=str, help=IN)
+    quantize.add_argument("--out", type=str, required=True, help="folder")
+    add_json(quantize)
+
     merge = verb("merge", "one model out of several, with given or tuned weights")
     merge.add_argument("models", type=str, nargs="+", help=IN)
     merge.add_argument("--kind", type=Literal["linear", "loglinear"], default="linear")
@@ -90,6 +105,7 @@ def run(arguments: Namespace) -> int:
         "query": _query,
         "prune": _prune,
         "merge": _merge,
+        "quantize": _quantize,
     }
     asked = arguments[arguments.action]
     if getattr(asked, "out", None) is not None:
@@ -103,6 +119,12 @@ def _estimate(arguments: Namespace) -> int:
     from foretell.ladder.single import read_numbers
     from foretell.models.ngram.lines import estimate_lines
 
+    if arguments.shards is not None:
+        return _estimate_in_shards(arguments)
+    if arguments.workers is not None or arguments.cluster is not None:
+        from foretell.contracts.errors import ForetellError
+
+        raise ForetellError("workers and clusters work on shards; give --shards too")
     began = time.perf_counter()
     model = estimate_lines(
         Path(arguments.text),
@@ -115,6 +137,54 @@ def _estimate(arguments: Namespace) -> int:
     return _finish(model, arguments, seconds=time.perf_counter() - began)
 
 
+def _estimate_in_shards(arguments: Namespace) -> int:
+    from tempfile import TemporaryDirectory
+
+    from foretell.cli.progress import Display
+    from foretell.corpus.sharding import Cluster, Processes
+    from foretell.ladder.single import read_numbers
+    from foretell.models.ngram.lines import Settings
+    from foretell.models.ngram.sharded import estimate_in_shards
+    from foretell.models.ngram.smoothing import Smoothing
+
+    began = time.perf_counter()
+    smoothing = Smoothing(
+        order=arguments.order, discounts=arguments.discounts, compat=arguments.compat
+    )
+    settings = Settings(tuple(read_numbers("--prune", arguments.prune, int)), smoothing)
+    out, workers, cluster = Path(arguments.out).resolve(), arguments.workers, arguments.cluster
+    workers = 1 if workers is None else workers
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside what is written, where a cluster sees it and there is room for it.
+    with TemporaryDirectory(prefix=f".{out.name}.shards.", dir=out.parent) as work:
+        with (
+            (
+                Processes(workers)
+                if cluster is None
+                else Cluster(workers, None if cluster == "local" else cluster)
+            ) as runner,
+            Display() as display,
+        ):
+            bar = display.progress.add_task("words", said="")
+
+            def progress(name: str, ended: int, total: int) -> None:
+                said = f"{ended} of {total}"
+                display.progress.update(
+                    bar, description=name, completed=ended, total=total, said=said
+                )
+
+            model = estimate_in_shards(
+                Path(arguments.text),
+                Path(work),
+                runner,
+                shards=arguments.shards,
+                settings=settings,
+                skip_reserved=arguments.skip_reserved,
+                progress=progress,
+            )
+        return _finish(model, arguments, seconds=time.perf_counter() - began)
+
+
 def _convert(arguments: Namespace) -> int:
     return _finish(_load(arguments.model), arguments)
 
@@ -124,6 +194,21 @@ def _prune(arguments: Namespace) -> int:
 
     model = _load(arguments.model)
     return _finish(prune(model, arguments.entropy), arguments, before=_count(model))
+
+
+def _quantize(arguments: Namespace) -> int:
+    from foretell import models
+    from foretell.contracts.errors import ForetellError
+    from foretell.models.ngram import quantize
+    from foretell.storage import size_of
+
+    source, out = Path(arguments.model), Path(arguments.out)
+    if any(suffix in (".arpa", ".bin", ".probing") for suffix in out.suffixes):
+        raise ForetellError(f"a quantised model is a folder, and {out} names a file; drop the end")
+    model = quantize(_load(arguments.model))
+    models.save(model, out)
+    before = size_of(source) if source.is_dir() else source.stat().st_size
+    return _tell(model, arguments, bytes_before=before, bytes=size_of(out))
 
 
 def _merge(arguments: Namespace) -> int:
@@ -144,28 +229,25 @@ def _merge(arguments: Namespace) -> int:
 
 
 def _query(arguments: Namespace) -> int:
-    import numpy as np
+    import math
 
-    from foretell.models.ngram.lines import stream_of
+    from foretell.models.ngram.querying import score_lines
 
     began = time.perf_counter()
     model = _load(arguments.model)
-    stream = stream_of(model.tokenizer, Path(arguments.text))
-    scores = model.trie.score_stream(stream)
-    # The first boundary is where the text begins; it is read, not foretold.
-    tokens, orders = stream[1:], scores.orders[1:]
-    log10 = scores.logprobs[1:] / np.float32(np.log(10.0))
-    total, count = float(log10.sum(dtype=np.float64)), len(tokens)
+    pieces = score_lines(model, Path(arguments.text), detail=arguments.words)
+    total = math.fsum(piece.logprob for piece in pieces) / math.log(10.0)
+    count = sum(piece.tokens for piece in pieces)
     found = {
-        "sentences": int(np.count_nonzero(tokens == model.tokenizer.boundary)),
+        "sentences": sum(piece.sentences for piece in pieces),
         "tokens": count,
-        "unknown": int(np.count_nonzero(tokens == model.tokenizer.unknown)),
+        "unknown": sum(piece.unknown for piece in pieces),
         "log10": total,
         "perplexity": 10 ** (-total / max(1, count)),
         "seconds": time.perf_counter() - began,
     }
-    if arguments.words:
-        _show_words(model, tokens, log10, orders)
+    for piece in pieces if arguments.words else ():
+        _show_words(model, piece)
     if arguments.json:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
@@ -177,13 +259,16 @@ def _query(arguments: Namespace) -> int:
     return 0
 
 
-def _show_words(
-    model: NGram, tokens: NDArray[np.int32], log10: NDArray[np.float32], orders: NDArray[np.int32]
-) -> None:
+def _show_words(model: NGram, piece: LineScores) -> None:
+    import math
+
+    import numpy as np
+
+    assert piece.detail is not None
     names = {model.tokenizer.boundary: "</s>", model.tokenizer.unknown: "<unk>"}
-    for token, score, order in zip(tokens, log10.tolist(), orders.tolist(), strict=True):
-        word = names.get(int(token)) or model.tokenizer.decode(token[None])
-        sys.stdout.write(f"{word}\t{score:.6f}\t{order}\n")
+    for token, score, order in zip(*(part.tolist() for part in piece.detail), strict=True):
+        word = names.get(token) or model.tokenizer.decode(np.array([token], np.int32))
+        sys.stdout.write(f"{word}\t{score / math.log(10.0):.6f}\t{order}\n")
 
 
 def _load(name: str) -> NGram:
@@ -223,7 +308,7 @@ def _open(path: Path) -> LanguageModel:
 
 
 def _count(model: NGram) -> list[int]:
-    return [len(order) for order in model.trie.orders]
+    return list(model.trie.sizes)
 
 
 def _finish(model: NGram, arguments: Namespace, **facts: Any) -> int:
@@ -240,6 +325,11 @@ def _finish(model: NGram, arguments: Namespace, **facts: Any) -> int:
         from foretell import models
 
         models.save(model, out)
+    return _tell(model, arguments, **facts)
+
+
+def _tell(model: NGram, arguments: Namespace, **facts: Any) -> int:
+    out = Path(arguments.out)
     counts = _count(model)
     notices = list(model.trie.recipe.notices)
     if arguments.json:

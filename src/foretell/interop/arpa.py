@@ -117,9 +117,9 @@ def write_arpa(model: NGram, path: Path, *, replace: bool = False) -> None:
     with new_file(path, replace=replace) as raw:
         if path.suffix in PACKED:
             with PACKED[path.suffix](raw, "wb") as file:
-                _write(model.trie, words, file)
+                _write(model.trie.unpack(), words, file)
         else:
-            _write(model.trie, words, raw)
+            _write(model.trie.unpack(), words, raw)
 
 
 @dataclass(frozen=True)

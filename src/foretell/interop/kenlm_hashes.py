@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from foretell.prefetch import prefetch
+from foretell.memory import prefetch
 
 ORDER, VOCABULARY, VOCABULARY_SLOTS, UNIGRAMS, WORDS, TABLES = 0, 1, 2, 3, 4, 5
 KEY_OF_CONTEXT, KEY_OF_WORD = 8978948897894561157, 17894857484156487943

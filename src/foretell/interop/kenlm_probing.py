@@ -178,7 +178,7 @@ def build(model: NGram, *, multiplier: float = 1.5) -> Probing:
 
     Raises ForetellError for other tokens than words between white space, and for order 1.
     """
-    words, trie = model.tokenizer, model.trie
+    words, trie = model.tokenizer, model.trie.unpack()
     if not isinstance(words, Whitespace):
         raise ForetellError(
             f"KenLM's files hold words between white space; this model reads {words.name}: train "

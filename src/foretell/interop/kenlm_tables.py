@@ -26,7 +26,7 @@ from foretell.interop.kenlm_hashes import (
     hash_word,
     key_at,
 )
-from foretell.prefetch import prefetch
+from foretell.memory import prefetch
 
 NO_SIGN = 0x7FFFFFFF
 MOST_LOG10 = 1000.0

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ class Whitespace:
         """
         words = self.letters, self.ends, self.table
         parts = in_threads(
-            lambda low, high: word_table.encode(data[low:high], *words, True)[0], _cut_lines(data)
+            lambda low, high: word_table.encode(data[low:high], *words, True)[0], cut_lines(data)
         )
         return _join_lines(data, parts)
 
@@ -149,15 +150,11 @@ def learn_lines(data: Bytes, *, skip_reserved: bool = False) -> tuple[Whitespace
     since they could not be told from the tokens that stand for them.
     """
     # A piece a thread: words that several pieces have are merged once for each.
-    pieces = _cut_lines(data, max(PIECE, -(-len(data) // count_threads())))
+    pieces = cut_lines(data, max(PIECE, -(-len(data) // count_threads())))
     parts = in_threads(lambda low, high: word_table.learn(data[low:high], skip_reserved), pieces)
     for (low, _), part in zip(pieces, parts, strict=True):
         if part[4] >= 0:
-            line = 1 + int(np.count_nonzero(data[: low + part[4]] == ord("\n")))
-            raise TextError(
-                f"line {line} holds one of the reserved words {b', '.join(RESERVED).decode()}; "
-                "remove it, or have reserved words skipped"
-            )
+            refuse_reserved(data, low + part[4])
     if not parts:
         return Whitespace.of([]), np.full(1, Whitespace.boundary, np.int32)
     letters, ends, table, hashes, used = word_table.begin_words()
@@ -172,8 +169,21 @@ def learn_lines(data: Bytes, *, skip_reserved: bool = False) -> tuple[Whitespace
     return Whitespace(letters[:last].copy(), ends[:used].copy()), _join_lines(data, streams)
 
 
-def _cut_lines(data: Bytes, piece: int = PIECE) -> list[tuple[int, int]]:
-    """Cut text into pieces of about so many bytes that end with a line."""
+def refuse_reserved(data: Bytes, at: int) -> NoReturn:
+    """Raise the TextError for a reserved word that stands at a place of lines of text (L,)."""
+    pieces = range(0, at, PIECE)
+    before = sum(
+        int(np.count_nonzero(data[low : min(low + PIECE, at)] == ord("\n"))) for low in pieces
+    )
+    raise TextError(
+        f"line {1 + before} holds one of the reserved words {b', '.join(RESERVED).decode()}; "
+        "remove it, or have reserved words skipped"
+    )
+
+
+def cut_lines(data: Bytes, piece: int = PIECE) -> list[tuple[int, int]]:
+    """Cut text (L,) into pieces of about so many bytes that end with a line: where each begins
+    and ends."""
     pieces, low = [], 0
     while low < len(data):
         high = min(low + piece, len(data))

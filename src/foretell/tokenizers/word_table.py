@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from foretell.prefetch import prefetch
+from foretell.memory import eight_at, prefetch, trailing_zeros
 
 FIRST_WORD = 2
 EMPTY = 0xFFFFFFFFFFFFFFFF
-OFFSET, PRIME = 0xCBF29CE484222325, 0x100000001B3
+OFFSET, PRIME, ONES = 0xCBF29CE484222325, 0xD6E8FEB86659FD93, 0x0101010101010101
 AHEAD = 8
 BATCH = 256
 """Words that are read before the first is looked up."""
@@ -29,12 +29,73 @@ def separates(byte):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, inline="always")
+def mix(value, eight):  # type: ignore[no-untyped-def]
+    value = (value ^ eight) * np.uint64(PRIME)
+    return value ^ (value >> np.uint64(29))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def low_bytes(eight, count):  # type: ignore[no-untyped-def]
+    """The first `count` of 8 bytes, fewer than 8; zeros for the others."""
+    return eight & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
+
+
+@njit(nogil=True, cache=True)
+def bytes_between(data, begin, end):  # type: ignore[no-untyped-def]
+    """Up to 8 bytes in one number, the first the lowest."""
+    if begin + 8 <= len(data):
+        eight = eight_at(data, begin)
+        return eight if end - begin == 8 else low_bytes(eight, end - begin)
+    eight = np.uint64(0)
+    for k in range(end - begin):
+        eight |= np.uint64(data[begin + k]) << np.uint64(8 * k)
+    return eight
+
+
+@njit(nogil=True, cache=True)
 def hash_word(data, begin, end):  # type: ignore[no-untyped-def]
-    """FNV-1a of 64 bits, mixed at the end."""
+    """Eight bytes at a time, zeros after the last; no word holds a zero."""
     value = np.uint64(OFFSET)
-    for at in range(begin, end):
-        value = (value ^ np.uint64(data[at])) * np.uint64(PRIME)
+    for at in range(begin, end, 8):
+        value = mix(value, bytes_between(data, at, min(at + 8, end)))
     return finish(value)
+
+
+@njit(nogil=True, cache=True)
+def same_bytes(data, begin, other, first, size):  # type: ignore[no-untyped-def]
+    for k in range(0, size, 8):
+        upto = min(k + 8, size)
+        mine = bytes_between(data, begin + k, begin + upto)
+        if mine != bytes_between(other, first + k, first + upto):
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def read_word(data, at):  # type: ignore[no-untyped-def]
+    """Where the word that begins at data[at] ends, and its hash."""
+    hashed = np.uint64(OFFSET)
+    while True:
+        if at + 8 <= len(data):
+            eight = eight_at(data, at)
+            # The high bit of each byte below 33; above the lowest such byte it may err.
+            small = (eight - np.uint64(33 * ONES)) & ~eight & np.uint64(128 * ONES)
+            if small == 0:
+                hashed = mix(hashed, eight)
+                at += 8
+                continue
+            count = np.int64(trailing_zeros(small) >> np.uint64(3))
+            if separates(np.uint8(eight >> np.uint64(8 * count))):
+                if count:
+                    hashed = mix(hashed, low_bytes(eight, count))
+                return at + count, finish(hashed)
+        begin = at
+        while at < min(begin + 8, len(data)) and not separates(data[at]):
+            at += 1
+        if at > begin:
+            hashed = mix(hashed, bytes_between(data, begin, at))
+        if at < begin + 8:
+            return at, finish(hashed)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -54,14 +115,9 @@ def probe(data, begin, end, hashed, letters, ends, table):  # type: ignore[no-un
         if entry >> np.uint64(32) == tag:
             word = np.int64(entry & np.uint64(0xFFFFFFFF)) - FIRST_WORD
             first = ends[word - 1] if word > 0 else 0
-            if ends[word] - first == end - begin:
-                same = True
-                for k in range(end - begin):
-                    if letters[first + k] != data[begin + k]:
-                        same = False
-                        break
-                if same:
-                    return slot
+            size = end - begin
+            if ends[word] - first == size and same_bytes(data, begin, letters, first, size):
+                return slot
         slot = (slot + np.uint64(1)) & mask
     return slot
 
@@ -82,24 +138,19 @@ def next_words(data, at, by_lines, begins, ends, hashes, table):  # type: ignore
     it has come when the words are looked up.
     """
     mask = np.uint64(len(table) - 1)
-    count, begin = 0, at
-    hashed = np.uint64(OFFSET)
-    while at <= len(data) and count + 1 < len(begins):
-        byte = data[at] if at < len(data) else np.uint8(0)
-        if not separates(byte):
-            hashed = (hashed ^ np.uint64(byte)) * np.uint64(PRIME)
+    count = 0
+    while at < len(data) and count < len(begins):
+        if separates(data[at]):
+            if by_lines and data[at] == 10:
+                begins[count], ends[count], hashes[count] = at, at, 0
+                count += 1
             at += 1
             continue
-        if begin < at:
-            begins[count], ends[count], hashes[count] = begin, at, finish(hashed)
-            prefetch(table, np.int64(hashes[count] & mask))
-            count += 1
-            hashed = np.uint64(OFFSET)
-        if by_lines and byte == 10:
-            begins[count], ends[count], hashes[count] = at, at, 0
-            count += 1
-        at += 1
-        begin = at
+        end, hashed = read_word(data, at)
+        begins[count], ends[count], hashes[count] = at, end, hashed
+        prefetch(table, np.int64(hashed & mask))
+        count += 1
+        at = end
     return count, at
 
 
@@ -128,7 +179,7 @@ def encode(data, letters, ends, table, by_lines):  # type: ignore[no-untyped-def
     begins_here, ends_here = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
     hashes = np.empty(BATCH, np.uint64)
     total, at = 0, 0
-    while at <= len(data):
+    while at < len(data):
         count, at = next_words(data, at, by_lines, begins_here, ends_here, hashes, table)
         send_for(count, hashes, ends, letters, table)
         for k in range(count):
@@ -232,7 +283,7 @@ def learn(data, skip_reserved):  # type: ignore[no-untyped-def]
     begins_here, ends_here = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
     hashes_here = np.empty(BATCH, np.uint64)
     total, at = 0, 0
-    while at <= len(data):
+    while at < len(data):
         count, at = next_words(data, at, True, begins_here, ends_here, hashes_here, table)
         send_for(count, hashes_here, ends, letters, table)
         for k in range(count):

@@ -111,7 +111,7 @@ def count_stream(stream: Ids, *, vocabulary_size: int, boundary: int, order: int
         at = np.zeros(len(stream), np.int32) if n < order else none
         _number(stream, suffixes, n, pieces, befores, below_at, above, at)
         np.cumsum(above.children, out=above.children)
-        _count_extensions(above.suffixes, orders[-1].adjusted)
+        count_extensions(above.suffixes, orders[-1].adjusted)
         if n == order:
             above = replace(above, adjusted=above.raw)
         else:
@@ -184,7 +184,8 @@ def _number_piece(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _count_extensions(suffixes, adjusted):  # type: ignore[no-untyped-def]
+def count_extensions(suffixes, adjusted):  # type: ignore[no-untyped-def]
+    """Add one to the adjusted count of each n-gram that is a suffix (n,)."""
     for k in range(len(suffixes)):
         adjusted[suffixes[k]] += 1
 

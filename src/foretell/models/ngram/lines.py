@@ -26,6 +26,7 @@ from foretell.models.ngram.smoothing import (
     Smoothing,
     estimate_stream,
 )
+from foretell.models.ngram.trie import Trie
 from foretell.tokenizers.whitespace import Whitespace, learn_lines
 
 LONG_WORDS = 24
@@ -62,30 +63,70 @@ def estimate_lines(
     words, stream = learn_lines(data, skip_reserved=skip_reserved)
     if compat == "kenlm" and len(data) and data[-1] != ord("\n"):
         stream = stream[:-1]  # `lmplz` counts no end of a last line without a newline
-    thresholds = tuple(int(threshold) for threshold in prune) or (0,)
-    keep = _choose_words(words, stream, thresholds[0], vocabulary)
-    smoothing = Smoothing(
-        order=order,
-        prune=(0, *(thresholds[1:] or thresholds))[:order],
-        discounts=discounts,
-        fallback=fallback,
-        compat=compat,
-        unseen=None if interpolate_unigrams else Whitespace.unknown,
-        vocabulary_pad=vocabulary_pad,
+    settings = Settings(
+        tuple(int(threshold) for threshold in prune) or (0,),
+        Smoothing(
+            order=order,
+            discounts=discounts,
+            fallback=fallback,
+            compat=compat,
+            unseen=None if interpolate_unigrams else Whitespace.unknown,
+            vocabulary_pad=vocabulary_pad,
+        ),
+        vocabulary,
     )
+    keep = None
+    if not settings.keeps_all:
+        keep = settings.choose_words(words, np.bincount(stream, minlength=words.vocabulary_size))
     trie = estimate_stream(
         stream,
         vocabulary_size=words.vocabulary_size,
         boundary=words.boundary,
-        smoothing=smoothing,
+        smoothing=settings.smoothing,
         keep=keep,
     )
-    recipe = replace(
-        trie.recipe,
-        prune=(thresholds[0], *trie.recipe.prune[1:]),
-        notices=(*trie.recipe.notices, *_notice_words(words)),
-    )
-    return NGram(replace(trie, recipe=recipe), words if keep is None else words.subset(keep))
+    return settings.finish(trie, words, keep)
+
+
+class Settings:
+    """How a model of words is made from their counts: what `estimate_lines` was asked for."""
+
+    def __init__(
+        self,
+        thresholds: tuple[int, ...],
+        smoothing: Smoothing,
+        vocabulary: Collection[bytes] | None = None,
+    ) -> None:
+        """thresholds: n-grams of order 1, 2, ... seen this often or less are dropped; smoothing:
+        all else, its own thresholds aside; vocabulary: words that may stay."""
+        self.threshold = thresholds[0]
+        prune = (0, *(thresholds[1:] or thresholds))[: smoothing.order]
+        self.smoothing = replace(smoothing, prune=prune)
+        self.vocabulary = vocabulary
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether no word is dropped."""
+        return self.threshold == 0 and self.vocabulary is None
+
+    def choose_words(self, words: Whitespace, counts: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Tokens (V,) that stay, from how often each occurs (V,)."""
+        keep = counts > self.threshold
+        if self.vocabulary is not None:
+            wanted = set(self.vocabulary)
+            keep &= np.fromiter((word in wanted for word in words.words()), bool, len(keep))
+        # Neither the unknown word nor the end of a sentence is ever dropped.
+        keep[[words.unknown, words.boundary]] = True
+        return keep
+
+    def finish(self, trie: Trie, words: Whitespace, keep: NDArray[np.bool_] | None) -> NGram:
+        """The model, from a trie in which the words `keep` (V,) stayed."""
+        recipe = replace(
+            trie.recipe,
+            prune=(self.threshold, *trie.recipe.prune[1:]),
+            notices=(*trie.recipe.notices, *_notice_words(words)),
+        )
+        return NGram(replace(trie, recipe=recipe), words if keep is None else words.subset(keep))
 
 
 def _notice_words(words: Whitespace) -> list[str]:
@@ -106,7 +147,7 @@ def stream_of(tokenizer: Tokenizer, path: Path) -> NDArray[np.int32]:
     Raises TextError if there is no text.
     """
     if isinstance(tokenizer, Whitespace):
-        return tokenizer.encode_lines(_map(path))
+        return tokenizer.encode_lines(map_file(path))
     texts = [encoding.tokens for encoding in tokenizer.encode_many(read_lines(path))]
     return lay_out(
         list(texts), vocabulary_size=tokenizer.vocabulary_size, boundary=tokenizer.boundary
@@ -115,11 +156,11 @@ def stream_of(tokenizer: Tokenizer, path: Path) -> NDArray[np.int32]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a file, without their newlines; bytes that are no UTF-8 as surrogates."""
-    lines = _map(path).tobytes().decode("utf-8", "surrogateescape").split("\n")
+    lines = map_file(path).tobytes().decode("utf-8", "surrogateescape").split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
-def _map(path: Path) -> NDArray[np.uint8]:
+def map_file(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise TextError(f"{path} is not a file; give a file with a sentence a line")
     if path.stat().st_size == 0:
@@ -131,26 +172,8 @@ def _read(text: Path | bytes | Sequence[str]) -> NDArray[np.uint8]:
     if isinstance(text, str):
         raise ForetellError("one string is no list of sentences; give [text], or Path(name)")
     if isinstance(text, Path):
-        return _map(text)
+        return map_file(text)
     if isinstance(text, bytes):
         return np.frombuffer(text, np.uint8)
     lines = "".join(line.rstrip("\n") + "\n" for line in text)
     return np.frombuffer(lines.encode("utf-8", "surrogateescape"), np.uint8)
-
-
-def _choose_words(
-    words: Whitespace,
-    stream: NDArray[np.int32],
-    threshold: int,
-    vocabulary: Collection[bytes] | None,
-) -> NDArray[np.bool_] | None:
-    """Tokens (V,) that stay; None for all of them."""
-    if threshold == 0 and vocabulary is None:
-        return None
-    keep = np.bincount(stream, minlength=words.vocabulary_size) > threshold
-    if vocabulary is not None:
-        wanted = set(vocabulary)
-        keep &= np.fromiter((word in wanted for word in words.words()), bool, len(keep))
-    # Neither the unknown word nor the end of a sentence is ever dropped.
-    keep[[words.unknown, words.boundary]] = True
-    return keep

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from foretell.prefetch import prefetch
+from foretell.memory import prefetch
 
 TOKEN, LOGPROB, BACKOFF, CHILDREN = 0, 1, 2, 3
 SCANNED = 12

@@ -24,7 +24,7 @@ from foretell.contracts.errors import ForetellError
 from foretell.models.mixture import fit_weights
 from foretell.models.ngram.model import NGram
 from foretell.models.ngram.sections import Section, assemble
-from foretell.models.ngram.trie import Ids, Recipe
+from foretell.models.ngram.trie import Ids, Recipe, Trie
 from foretell.tokenizers.whitespace import Whitespace
 
 Kind = Literal["linear", "loglinear"]
@@ -143,10 +143,11 @@ class _Union:
 
 def _unite(models: Sequence[NGram]) -> _Union:
     words, translations = _unite_words(models)
+    tries = [model.trie.unpack() for model in models]
     known: dict[int, list[Ids]] = {}
-    for model, translation in zip(models, translations, strict=True):
-        for n in range(2, model.order + 1):
-            known.setdefault(n, []).append(translation.numbers[model.trie.grams(n)])
+    for trie, translation in zip(tries, translations, strict=True):
+        for n in range(2, trie.recipe.order + 1):
+            known.setdefault(n, []).append(translation.numbers[trie.grams(n)])
     orders: list[_Order] = []
     above: Ids | None = None
     listed: list[Ids] = []
@@ -163,7 +164,7 @@ def _unite(models: Sequence[NGram]) -> _Union:
                 grams,
                 find(grams[:, :-1]) if find else np.zeros(0, np.int64),
                 find(grams[:, 1:]) if find else np.zeros(0, np.int64),
-                *_values(models, translations, words, grams, n),
+                *_values(tries, translations, words, grams, n),
             )
         )
     return _Union(words, tuple(orders))
@@ -204,24 +205,24 @@ def _pack(grams: Ids) -> NDArray[np.void]:
 
 
 def _values(
-    models: Sequence[NGram], translations: list[_Translation], words: Whitespace, grams: Ids, n: int
+    tries: Sequence[Trie], translations: list[_Translation], words: Whitespace, grams: Ids, n: int
 ) -> tuple[Doubles, Doubles]:
     """ln P and back-offs (M, G) of n-grams by each model."""
-    logprobs, backoffs = np.zeros((2, len(models), len(grams)))
+    logprobs, backoffs = np.zeros((2, len(tries), len(grams)))
     known = np.ones(grams.shape, bool)
-    for m, (model, translation) in enumerate(zip(models, translations, strict=True)):
+    for m, (trie, translation) in enumerate(zip(tries, translations, strict=True)):
         numbers = translation.numbers
         back = np.full(words.vocabulary_size, Whitespace.unknown, np.int32)
         back[numbers] = np.arange(len(numbers), dtype=np.int32)
         theirs = back[grams]
         lacking = theirs[:, -1] == Whitespace.unknown
-        logprobs[m] = model.trie.score(theirs, known).logprobs[:, -1]
+        logprobs[m] = trie.score(theirs, known).logprobs[:, -1]
         logprobs[m, lacking] += translation.log_share
-        if n < model.order:
+        if n < trie.recipe.order:
             # An n-gram with a word that the model lacks is none of its contexts.
-            found = model.trie.find(theirs)
+            found = trie.find(theirs)
             there = found.there & (numbers[theirs] == grams).all(axis=1)
-            backoffs[m, there] = model.trie.orders[n - 1].backoffs[found.rows[there]]
+            backoffs[m, there] = trie.orders[n - 1].backoffs[found.rows[there]]
     return logprobs, backoffs
 
 

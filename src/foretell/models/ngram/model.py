@@ -10,6 +10,7 @@ looks up all places of all texts order by order, and never makes V numbers for a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +29,8 @@ from foretell.contracts.language_model import (
     full_lengths,
 )
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.models.ngram.trie import Ids, Mask, Scores, Trie, load_trie
+from foretell.models.ngram.forms import NGrams
+from foretell.models.ngram.trie import RECIPE, Ids, Mask, Scores, load_trie
 from foretell.tokenizers import load_tokenizer
 
 
@@ -64,7 +66,7 @@ class NGram:
     family: str = "ngram"
     context: int | None = None
 
-    def __init__(self, trie: Trie, tokenizer: Tokenizer) -> None:
+    def __init__(self, trie: NGrams, tokenizer: Tokenizer) -> None:
         """Raises ValueError if the trie was estimated for another vocabulary or boundary."""
         recipe = trie.recipe
         theirs = tokenizer.vocabulary_size, tokenizer.boundary
@@ -186,4 +188,9 @@ class NGram:
 
 def load(folder: Path) -> NGram:
     """The model of a folder that `NGram.save` wrote, its arrays mapped into memory."""
-    return NGram(load_trie(folder), load_tokenizer(folder))
+    if "form" not in json.loads((folder / RECIPE).read_text("utf-8")):
+        return NGram(load_trie(folder), load_tokenizer(folder))
+    # Few models are of this form, and its compiled code takes a moment.
+    from foretell.models.ngram.compact import load_compact
+
+    return NGram(load_compact(folder), load_tokenizer(folder))

@@ -39,7 +39,7 @@ def prune(model: NGram, threshold: float) -> NGram:
         raise ForetellError(
             f"a threshold of {threshold} prunes nothing; give one above 0, like 1e-8"
         )
-    trie, order = model.trie, model.trie.recipe.order
+    trie, order = model.trie.unpack(), model.order
     grams = [trie.grams(n) for n in range(1, order + 1)]
     lower: list[Doubles] = [np.zeros(0)]
     for n in range(2, order + 1):

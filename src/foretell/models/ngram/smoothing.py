@@ -76,7 +76,7 @@ def estimate(
     Raises ForetellError for settings or texts that cannot be used.
     """
     smoothing = Smoothing(order=order, prune=tuple(prune), discounts=discounts, compat=compat)
-    _check_settings(smoothing)
+    check_settings(smoothing)
     stream = lay_out(list(texts), vocabulary_size=vocabulary_size, boundary=boundary)
     return estimate_stream(
         stream, vocabulary_size=vocabulary_size, boundary=boundary, smoothing=smoothing
@@ -98,13 +98,32 @@ def estimate_stream(
 
     Raises ForetellError for settings that cannot be used.
     """
-    thresholds = _check_settings(smoothing)
+    check_settings(smoothing)
     counts = count_stream(
         stream, vocabulary_size=vocabulary_size, boundary=boundary, order=smoothing.order
     )
+    tallies = [_count_counts(counts, n, smoothing.compat) for n in range(1, smoothing.order + 1)]
+    recipe, numbers = write_recipe(
+        tallies, smoothing, vocabulary_size=vocabulary_size, boundary=boundary, keep=keep
+    )
+    return _smooth(counts, recipe, smoothing, keep, numbers)
+
+
+def write_recipe(
+    tallies: Sequence[Sequence[int]],
+    smoothing: Smoothing,
+    *,
+    vocabulary_size: int,
+    boundary: int,
+    keep: Mask | None,
+) -> tuple[Recipe, Ids]:
+    """The recipe of a trie, and what each token (V,) of the counts is called there.
+
+    tallies: for each order, how many n-grams have a count of 1, 2, 3 and 4. keep (V,): tokens that
+    stay. Raises ForetellError where the counts give no discounts and settings are strict.
+    """
     chosen, notices = [], []
-    for n in range(1, smoothing.order + 1):
-        counts_of_counts = _count_counts(counts, n, smoothing.compat)
+    for n, counts_of_counts in enumerate(tallies, start=1):
         estimated = discounts_from(counts_of_counts, allow_zero=smoothing.compat == "kenlm")
         if estimated is None:
             problem = _describe_failure(n, counts_of_counts)
@@ -121,11 +140,11 @@ def estimate_stream(
         vocabulary_size=int(numbers[-1]) + 1,
         boundary=int(numbers[boundary]),
         discounts=tuple(chosen),
-        prune=thresholds,
+        prune=check_settings(smoothing),
         compat=smoothing.compat,
         notices=tuple(notices),
     )
-    return _smooth(counts, recipe, smoothing, keep, numbers)
+    return recipe, numbers
 
 
 def discounts_from(
@@ -149,8 +168,8 @@ def discounts_from(
     return one, two, three
 
 
-def _check_settings(smoothing: Smoothing) -> tuple[int, ...]:
-    """The pruning threshold of each order (N,)."""
+def check_settings(smoothing: Smoothing) -> tuple[int, ...]:
+    """The pruning threshold of each order (N,). Raises ForetellError for what cannot be used."""
     order, given = smoothing.order, tuple(int(threshold) for threshold in smoothing.prune)
     if order < 1:
         raise ForetellError(f"order {order} is no order; give 1 or more")
@@ -200,45 +219,48 @@ def _smooth(
     builder = Builder(recipe)
     kept = keep
     """Of the order at hand (n,); None for all of them."""
-    probabilities = _smooth_unigrams(counts.orders[0], recipe.discounts[0], smoothing, keep)
+    probabilities = smooth_unigrams(counts.orders[0], recipe.discounts[0], smoothing, keep)
     children: NDArray[np.integer] | None = None
     for n, these in enumerate(counts.orders, start=1):
-        tokens = _keep(these.tokens, kept) if keep is None else numbers[_keep(these.tokens, kept)]
-        logprobs = _log(_keep(probabilities, kept))
+        tokens = take(these.tokens, kept) if keep is None else numbers[take(these.tokens, kept)]
+        logprobs = log_of(take(probabilities, kept))
         if n == recipe.order:
             builder.add(tokens, logprobs, None, children)
             break
         above = counts.orders[n]
-        kept_above = _kept(above, recipe.prune[n], keep, kept)
-        left, probabilities = _interpolate(above, recipe.discounts[n], kept_above, probabilities)
-        builder.add(tokens, logprobs, _log(_keep(left, kept)), children)
+        kept_above = choose_kept(above, recipe.prune[n], keep, kept)
+        left, probabilities = interpolate(above, recipe.discounts[n], kept_above, probabilities)
+        builder.add(tokens, logprobs, log_of(take(left, kept)), children)
         children = above.children
         if kept_above is not None:
             before = np.concatenate(([0], np.cumsum(kept_above)))
             sizes = np.diff(before[above.children])
-            children = np.concatenate(([0], np.cumsum(_keep(sizes, kept))))
+            children = np.concatenate(([0], np.cumsum(take(sizes, kept))))
             kept = kept_above
     return builder.finish()
 
 
-def _kept(
+def choose_kept(
     counts: OrderCounts, threshold: int, keep: Mask | None, below: Mask | None
 ) -> Mask | None:
-    """Which n-grams (n,) stay, from those of the order below; None for all of them."""
+    """Which n-grams (n,) stay, from those of the order below (contexts,); None for all of them.
+
+    keep (V,): tokens that stay."""
     kept = None if threshold == 0 and below is None else counts.raw > threshold
     if keep is None or kept is None or below is None:
         return kept
     return kept & keep[counts.tokens] & np.repeat(below, np.diff(counts.children))
 
 
-def _keep(values: NDArray[Any], kept: Mask | None) -> NDArray[Any]:
+def take(values: NDArray[Any], kept: Mask | None) -> NDArray[Any]:
+    """Those of values (n,) that are kept (n,); None for all of them."""
     return values if kept is None else values[kept]
 
 
-def _smooth_unigrams(
+def smooth_unigrams(
     counts: OrderCounts, discounts: Discounts, smoothing: Smoothing, keep: Mask | None
 ) -> NDArray[np.float64]:
-    """P (V,) of each token without context."""
+    """P (V,) of each token without context, if the tokens `keep` (V,) stay."""
     taken = np.array((0.0, *discounts))[np.minimum(counts.adjusted, 3)]
     total = counts.adjusted.sum(dtype=np.int64)
     own = counts.adjusted - taken
@@ -251,7 +273,7 @@ def _smooth_unigrams(
     return own / total
 
 
-def _interpolate(
+def interpolate(
     counts: OrderCounts, discounts: Discounts, kept: Mask | None, lower: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """gamma of each context, and P of each n-gram (n,) from P of the order below (contexts,).
@@ -295,7 +317,9 @@ def _interpolate_contexts(  # type: ignore[no-untyped-def]
             out[k] = own + rest * lower[suffixes[k]]
 
 
-def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
-    """ln, at most 0. KenLM's discounts may be 0 and leave nothing, hence minus infinity."""
+def log_of(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
+    """ln of probabilities (n,), at most 0.
+
+    KenLM's discounts may be 0 and leave nothing, hence minus infinity."""
     with np.errstate(divide="ignore"):
         return np.minimum(np.log(probabilities), 0.0).astype(np.float32)

@@ -15,13 +15,13 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.models.ngram import lookup
-from foretell.threads import in_threads
+from foretell.models.ngram import chain, lookup
+from foretell.threads import cut, in_threads
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -30,8 +30,8 @@ TokenArray = NDArray[np.integer]
 Rows = NDArray[np.uint32]
 
 RECIPE = "ngram.json"
-BLOCK = 1 << 14
-"""Places that a thread looks up in one go; what it needs for them stays in its cache."""
+BLOCK = 1 << 16
+"""Places that a thread scores in one go."""
 FULLNESS = 1 / 3
 """Of the tables. A slot that is taken costs a row that was not sent for: at 2 / 3 look-ups took
 1.15 times as long."""
@@ -124,6 +124,24 @@ class Trie:
 
     orders: tuple[Order, ...]
     recipe: Recipe
+    saved_links: tuple[Rows, ...] | None = None
+
+    @cached_property
+    def links(self) -> tuple[Rows, ...] | None:
+        """For each order from the third, the row (n,) in the order below of each n-gram without
+        its first token; in the second order that is the last token. None if one is not there:
+        pruning by entropy leaves such holes."""
+        if self.saved_links is not None:
+            return self.saved_links
+        links = [np.ascontiguousarray(order.tokens) for order in self.orders[1:2]]
+        for n in range(2, len(self.orders)):
+            found = _link(self.orders[n - 2 : n + 1], links[-1])
+            if found is None:
+                return None
+            links.append(found)
+        for each in links:
+            each.flags.writeable = False
+        return tuple(links[1:])
 
     @cached_property
     def unigrams(self) -> Floats:
@@ -131,6 +149,15 @@ class Trie:
         unigrams = self.orders[0].logprobs.copy()
         unigrams.flags.writeable = False
         return unigrams
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """N-grams of each order."""
+        return tuple(len(order) for order in self.orders)
+
+    def unpack(self) -> Trie:
+        """Itself; other forms of trie have more to do."""
+        return self
 
     def find(self, grams: TokenArray) -> Found:
         """The n-grams (G, n), all of one order."""
@@ -161,16 +188,32 @@ class Trie:
     def score_stream(self, stream: Ids) -> Scores:
         """Each token of a stream (S,) given those before it; -1 is no token, and ends a context."""
         logprobs, orders = np.empty(len(stream), np.float32), np.empty(len(stream), np.int32)
-        overlap = self.recipe.order - 1
+        order, boundary = self.recipe.order, self.recipe.boundary
 
         def work(low: int) -> None:
-            first, high = max(0, low - overlap), min(low + BLOCK, len(stream))
+            high = min(low + BLOCK, len(stream))
+            if self.links is not None:
+                chain.follow(stream, low, high, order, boundary, self._parts, logprobs, orders)
+                return
+            first = max(0, low - order + 1)
             found, decided = self._walk(stream[first:high])[3:]
-            logprobs[low:high] = found[low - first :]
-            orders[low:high] = decided[low - first :]
+            logprobs[low:high], orders[low:high] = found[low - first :], decided[low - first :]
 
+        _ = self.links, self.links is not None and self._parts  # made once, not once a thread
         in_threads(work, ((low,) for low in range(0, len(stream), BLOCK)))
         return Scores(logprobs, orders)
+
+    @cached_property
+    def _parts(self) -> NDArray[np.uint64]:
+        """(N + 1, 6) where everything is, as `chain.follow` wants it; order 0 is not there."""
+        assert self.links is not None
+        parts = np.zeros((len(self.orders) + 1, 6), np.uint64)
+        for n, order in enumerate(self.orders, start=1):
+            rows, width = order.rows.ctypes.data, order.rows.shape[1]
+            # The link of two tokens is the second, which stands first in their row.
+            links, stride = (rows, width) if n <= 2 else (self.links[n - 3].ctypes.data, 1)
+            parts[n] = rows, width, order.table.ctypes.data, len(order.table), links, stride
+        return parts
 
     def distributions(self, tokens: TokenArray, known: Mask, keep: int) -> Floats:
         """ln P of every token of the vocabulary after each of the last `keep` places.
@@ -208,9 +251,9 @@ class Trie:
         """Write raw little-endian arrays and `ngram.json`; the folder's seal holds the hashes."""
         for n, order in enumerate(self.orders, start=1):
             for field in ("rows", "table"):
-                # Not `tofile`, which hides a full disk behind an error without a number.
-                data = np.ascontiguousarray(getattr(order, field), "<u4")
-                _path(folder, n, field).write_bytes(data.reshape(-1).data)
+                _write(_path(folder, n, field), getattr(order, field))
+        for n, links in enumerate(self.links or (), start=3):
+            _write(_path(folder, n, "links"), links)
         text = json.dumps(asdict(self.recipe), ensure_ascii=False, indent=1) + "\n"
         (folder / RECIPE).write_text(text, "utf-8")
 
@@ -268,10 +311,35 @@ def _find(orders: tuple[Order, ...], grams: TokenArray) -> Found:
     return Found(found, found >= 0)
 
 
+def _link(orders: tuple[Order, ...], links: Rows) -> Rows | None:
+    """The links (n,) of the last of three orders that follow each other; links (C,) of the one
+    before. None if a suffix is not there."""
+    shorter, contexts, order = (each.rows for each in orders)
+    out = np.empty(len(orders[-1]), np.uint32)
+
+    def work(first: int, last: int) -> int:
+        found: int = chain.link_children(first, last, shorter, contexts, links, order, out)
+        return found
+
+    return None if any(in_threads(work, cut(orders[1].children))) else out
+
+
 def load_trie(folder: Path) -> Trie:
     """What `Trie.save` wrote, arrays mapped into memory. Trusts the folder's seal."""
-    said = json.loads((folder / RECIPE).read_text("utf-8"))
-    recipe = Recipe(
+    recipe = read_recipe(json.loads((folder / RECIPE).read_text("utf-8")))
+    orders = []
+    for n in range(1, recipe.order + 1):
+        width = 4 if n < recipe.order else 2
+        rows = _map(_path(folder, n, "rows")).reshape(-1, width)
+        orders.append(Order(rows, _map(_path(folder, n, "table"))))
+    paths = [_path(folder, n, "links") for n in range(3, recipe.order + 1)]
+    linked = all(path.exists() for path in paths)
+    return Trie(tuple(orders), recipe, tuple(_map(path) for path in paths) if linked else None)
+
+
+def read_recipe(said: dict[str, Any]) -> Recipe:
+    """The recipe that `ngram.json` says. Raises TypeError if it says more, or less."""
+    return Recipe(
         **{
             **said,
             "discounts": tuple(tuple(each) for each in said["discounts"]),
@@ -279,16 +347,15 @@ def load_trie(folder: Path) -> Trie:
             "notices": tuple(said["notices"]),
         }
     )
-    orders = []
-    for n in range(1, recipe.order + 1):
-        width = 4 if n < recipe.order else 2
-        rows = _map(_path(folder, n, "rows")).reshape(-1, width)
-        orders.append(Order(rows, _map(_path(folder, n, "table"))))
-    return Trie(tuple(orders), recipe)
 
 
 def _path(folder: Path, order: int, field: str) -> Path:
     return folder / f"order{order}.{field}.bin"
+
+
+def _write(path: Path, array: NDArray[np.uint32]) -> None:
+    # Not `tofile`, which hides a full disk behind an error without a number.
+    path.write_bytes(np.ascontiguousarray(array, "<u4").reshape(-1).data)
 
 
 def _map(path: Path) -> NDArray[np.uint32]:
