@@ -86,3 +86,10 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"foretell\[cluster\]"):
         Cluster(2)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there(address: str) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ForetellError, match=f"{address} does not answer"):
+        Cluster(2, address)

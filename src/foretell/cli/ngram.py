@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from foretell.models.ngram import NGram
     from foretell.models.ngram.querying import LineScores
 
-HELP = "n-gram models of words: estimate, convert (ARPA, KenLM), query, prune, merge"
+HELP = "n-gram models of words: estimate, convert (ARPA, KenLM), query, prune, merge, quantize"
 OUT = "file if it ends in .arpa (or .arpa.gz, .bz2, .xz) or .bin (KenLM probing), else a folder"
 IN = "ARPA file, KenLM trie file, or folder of a model"
 
@@ -84,7 +84,7 @@ def add(parser: ArgumentParser) -> None:
     prune.add_argument("--out", type=str, required=True, help=OUT)
     add_json(prune)
 
-    quantize = verb("quantize", "about a third of the size, at a small loss")
+    quantize = verb("quantize", "about 0.3 of the size, at a small loss")
     quantize.add_argument("model", type=str, help=IN)
     quantize.add_argument("--out", type=str, required=True, help="folder")
     add_json(quantize)

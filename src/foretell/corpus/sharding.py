@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -30,6 +31,8 @@ Done = Callable[[], None]
 DEATHS = 4
 """Of workers, in one run, before it is given up; from the second on, tasks run one by one, so
 that the one that kills its worker takes no others with it."""
+PATIENCE = 5.0
+"""Seconds to wait for a cluster's answer."""
 SMALL = 1 << 16
 THREADS = "NUMBA_NUM_THREADS"
 
@@ -133,8 +136,10 @@ class Cluster:
         if address is None:
             quiet |= {"num_cpus": self.workers, "include_dashboard": False}
         try:
+            if address is not None:
+                _knock(address)
             self._ray.init(address=address or "local", **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as problem:
+        except (OSError, RuntimeError, ValueError) as problem:
             raise ForetellError(
                 f"the cluster at {address or 'this machine'} does not answer "
                 f"({str(problem).splitlines()[0][:100]}); start Ray there, or leave the address out"
@@ -176,6 +181,13 @@ class Cluster:
             self._ray.exceptions.NodeDiedError,
         ):
             raise _give_up(task, item) from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens there, for which Ray itself would look for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def check_workers(workers: int) -> int:
