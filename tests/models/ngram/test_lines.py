@@ -118,3 +118,8 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_bytes(b"")
     with pytest.raises(TextError, match="empty"):
         estimate_lines(tmp_path / "empty.txt")
+
+
+def test_white_space_without_a_newline_is_nothing_to_count() -> None:
+    with pytest.raises(TextError, match="no word and no newline"):
+        estimate_lines(b" ", order=2, compat="kenlm")

@@ -63,6 +63,7 @@ def estimate_lines(
     words, stream = learn_lines(data, skip_reserved=skip_reserved)
     if compat == "kenlm" and len(data) and data[-1] != ord("\n"):
         stream = stream[:-1]  # `lmplz` counts no end of a last line without a newline
+    check_counted(len(stream) - 1)
     settings = Settings(
         tuple(int(threshold) for threshold in prune) or (0,),
         Smoothing(
@@ -139,6 +140,12 @@ def _notice_words(words: Whitespace) -> list[str]:
         "its words; put them in, or count characters: foretell train TEXT --model kneser-ney "
         "--tokenizer characters"
     ]
+
+
+def check_counted(tokens: int) -> None:
+    """Raise TextError if a text holds no token to count, not even the end of a line."""
+    if tokens == 0:
+        raise TextError("the text has no word and no newline; give one with a sentence a line")
 
 
 def stream_of(tokenizer: Tokenizer, path: Path) -> NDArray[np.int32]:

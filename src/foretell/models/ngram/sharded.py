@@ -28,7 +28,7 @@ from foretell.corpus.sharding import Runner, Task
 from foretell.corpus.suffixes import MOST_DEPTH
 from foretell.models.ngram import chain, lookup
 from foretell.models.ngram.counts import OrderCounts
-from foretell.models.ngram.lines import Settings, map_file
+from foretell.models.ngram.lines import Settings, check_counted, map_file
 from foretell.models.ngram.model import NGram
 from foretell.models.ngram.shard_tasks import (
     Plan,
@@ -182,6 +182,7 @@ def _learn(
     for shard in range(plan.shards):
         raw[plan.get("numbers", shard)] += plan.get("counts", shard)
     raw[Whitespace.boundary] += plan.closes
+    check_counted(int(raw.sum()))
     if raw.max() >= 2**31:
         raise ForetellError(
             f"a word stands {raw.max()} times in the text; fewer than 2^31 can be counted"
