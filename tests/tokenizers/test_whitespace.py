@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,32 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "vocabulary.ends.bin").write_bytes(b"\0" * 16)
     with pytest.raises(DamagedModel, match="damaged"):
         load_tokenizer(tmp_path)
+
+
+def test_words_of_any_bytes_and_lengths_are_those_that_splitting_gives() -> None:
+    rng = np.random.default_rng(0)
+    letters = np.frombuffer(bytes(range(1, 256)).translate(None, b"\t\n\r "), np.uint8)
+    # Words that differ in their last byte alone, of every length around 8, 16 and 24 bytes.
+    words = [rng.choice(letters, size).tobytes() for size in range(1, 28) for _ in range(20)]
+    words += [word[:-1] + bytes([word[-1] ^ 1 or 1]) for word in words]
+    words = [word for word in words if not set(word) & set(b"\t\n\r \0")]
+    for trial in range(20):
+        chosen = [words[k] for k in rng.integers(0, len(words), 300)]
+        ends = [b" ", b"\t", b"\0", b"\r", b"  ", b"\n"]
+        text = b"".join(word + ends[rng.integers(0, 6)] for word in chosen)
+        text = text[: len(text) - trial % 2]
+        vocabulary, stream = learn_lines(data(text))
+        known = list(vocabulary.words())
+        assert len(set(known)) == len(known)
+        expected = [vocabulary.boundary]
+        for line in text.split(b"\n")[: -1 if text.endswith(b"\n") else None]:
+            found = [word for word in re.split(rb"[ \t\r\0]", line) if word]
+            expected += [*(known.index(word) for word in found), vocabulary.boundary]
+        assert stream.tolist() == expected
+        assert [vocabulary.token(word) for word in known[2:]] == list(range(2, len(known)))
+        np.testing.assert_array_equal(vocabulary.encode_lines(data(text)), stream)
+
+
+def test_a_word_with_a_zero_is_not_taken_for_the_letters_before_it() -> None:
+    vocabulary = Whitespace.of([b"a\0", b"a", b"\0", b"aaaaaaaa\0"])
+    assert [vocabulary.token(word) for word in (b"a\0", b"a", b"\0", b"aaaaaaaa")] == [2, 3, 4, 0]

@@ -80,6 +80,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
+    from foretell.cli.start import load_numba
     from foretell.contracts.errors import ForetellError
 
     actions = {
@@ -94,6 +95,7 @@ def run(arguments: Namespace) -> int:
     for option in ("top", "most", "least"):
         if getattr(asked, option, 1) < 1:
             raise ForetellError(f"--{option} must be at least 1")
+    load_numba()
     return actions[arguments.action](asked)
 
 

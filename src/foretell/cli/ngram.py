@@ -112,6 +112,9 @@ def run(arguments: Namespace) -> int:
         from foretell.storage import refuse_existing
 
         refuse_existing(Path(asked.out))
+    from foretell.cli.start import load_numba
+
+    load_numba()
     return actions[arguments.action](asked)
 
 

@@ -157,11 +157,11 @@ def learn_lines(data: Bytes, *, skip_reserved: bool = False) -> tuple[Whitespace
             refuse_reserved(data, low + part[4])
     if not parts:
         return Whitespace.of([]), np.full(1, Whitespace.boundary, np.int32)
-    letters, ends, table, hashes, used = word_table.begin_words()
+    letters, ends, table, keys, used = word_table.begin_words()
     streams = []
-    for tokens, theirs, their_ends, their_hashes, _ in parts:
-        numbers, letters, ends, table, hashes, used = word_table.merge(
-            theirs, their_ends, their_hashes, letters, ends, table, hashes, used
+    for tokens, theirs, their_ends, their_keys, _ in parts:
+        numbers, letters, ends, table, keys, used = word_table.merge(
+            theirs, their_ends, their_keys, letters, ends, table, keys, used
         )
         word_table.renumber(tokens, numbers)
         streams.append(tokens)

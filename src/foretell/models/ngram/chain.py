@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from foretell.memory import fraction_at, number_at, send_for
+from foretell.memory import fraction_at, number_at, put_whole, send_for, whole_at
 from foretell.models.ngram.lookup import (
     BACKOFF,
     CHILDREN,
@@ -28,15 +28,15 @@ from foretell.models.ngram.lookup import (
 )
 
 ROWS, WIDTH, TABLE, SLOTS, LINKS, STRIDE = range(6)
+PARTS = 6
 """Of one order: where its rows, its table and its links are in memory; numbers in a row, slots of
 the table, numbers from one link to the next."""
 PHASE, AT, STOP, COUNTS, LEVEL, NODE, BEGIN, END, SLOT = range(9)
 """Of one lane: what comes next; the place it reads, the first that is not its own, and the first
 whose score counts; tokens of its context, its row there, and its children; a slot of the table."""
+LANE = 9
 START, ENTER, SCAN, NAME, PROBE, LINK, DONE = range(7)
-WAIT, MISSING = -2, -1
-"""What a search says that has sent for more memory, or that has found nothing."""
-LANES = 32
+LANES = 24
 """8 took 1.2 times as long; 16 and 64 as long."""
 LINE = 16
 """Numbers in a line of the cache."""
@@ -77,6 +77,17 @@ def link_children(first, last, shorter, contexts, links, rows, out):  # type: ig
     return missing
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _part(parts, level, name):  # type: ignore[no-untyped-def]
+    """A number of `parts`, from its address."""
+    return whole_at(parts, level * PARTS + name)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _rows(parts, level):  # type: ignore[no-untyped-def]
+    return np.uint64(_part(parts, level, ROWS))
+
+
 @njit(nogil=True, cache=True)
 def follow(  # type: ignore[no-untyped-def]
     stream, low, high, order, boundary, parts, logprobs, orders
@@ -86,7 +97,7 @@ def follow(  # type: ignore[no-untyped-def]
     parts (order + 1, 6): where everything is, see above; logprobs, orders (S,) are filled as
     `lookup.begin_walk` says, with the same bits as a walk's.
     """
-    lanes = np.zeros((LANES, 9), np.int64)
+    lanes = np.zeros((LANES, LANE), np.int64)
     # Back-offs that the present token has cost, by the length of the context.
     missed = np.zeros((LANES, order + 1), np.float32)
     live = 0
@@ -100,156 +111,175 @@ def follow(  # type: ignore[no-untyped-def]
             lanes[lane, COUNTS] = begins
             lanes[lane, STOP] = min(begins + span, high)
             live += 1
+    # Addresses from here on: see `memory`.
+    text, where, first = stream.ctypes.data, parts.ctypes.data, lanes.ctypes.data
     while live:
         for lane in range(LANES):
-            mine = lanes[lane]
-            phase = mine[PHASE]
+            mine = first + np.uint64(8 * LANE * lane)
+            phase = whole_at(mine, PHASE)
             if phase == DONE:
                 continue
+            level, node = whole_at(mine, LEVEL), whole_at(mine, NODE)
             if phase == LINK:
-                level = mine[LEVEL]
-                _go(mine, level - 1, number_at(
-                    parts[level, LINKS], mine[NODE] * np.int64(parts[level, STRIDE])
-                ), parts)  # fmt: skip
+                _go(mine, level - 1, _link_of(where, level, node), where)
                 continue
-            token = np.uint32(max(stream[mine[AT]], 0))
+            at = whole_at(mine, AT)
+            here = np.int32(number_at(text, at))
+            token = np.uint32(here) if here >= 0 else np.uint32(0)
             if phase == NAME:
-                row = _name(mine, parts, order)
-                if row != WAIT:
-                    _back_off(mine, parts, token)
+                if not _name(mine, where, order, level):
+                    _back_off(mine, where, token, level, node)
                 continue
             if phase != ENTER:
                 row = np.int64(token)
                 if phase == SCAN:
-                    row = _scan(mine, parts, token)
+                    row = _scan(mine, where, token, level)
                 elif phase == PROBE:
-                    row = _probe(mine, parts, token)
-                if row == MISSING:
-                    _back_off(mine, parts, token)
+                    row = _probe(mine, where, token, level)
+                if row < 0:
+                    _back_off(mine, where, token, level, node)
                     continue
-                found = mine[LEVEL] + 1
-                at = mine[AT]
-                if stream[at] < 0:
+                found = level + 1
+                if here < 0:
                     found = 0
-                if at >= mine[COUNTS]:
+                if at >= whole_at(mine, COUNTS):
                     value = np.float32(0)
                     if found:
-                        cell = row * np.int64(parts[found, WIDTH]) + LOGPROB
-                        value = fraction_at(parts[found, ROWS], cell)
+                        cell = row * _part(where, found, WIDTH) + LOGPROB
+                        value = fraction_at(_rows(where, found), cell)
                         for longer in range(found, order):
                             value += missed[lane, longer]
                     logprobs[at], orders[at] = value, found
-                missed[lane, max(found - 1, 0) :] = 0
-                mine[AT] = at = at + 1
-                if at == mine[STOP]:
-                    mine[PHASE] = DONE
+                for longer in range(max(found - 1, 0), order + 1):
+                    missed[lane, longer] = 0
+                at += 1
+                put_whole(mine, AT, at)
+                if at == whole_at(mine, STOP):
+                    put_whole(mine, PHASE, DONE)
                     live -= 1
                     continue
                 # No n-gram that ends in the boundary has children but the boundary alone.
                 if token == boundary and found:
                     found, row = min(1, order - 1), np.int64(boundary)
-                token = np.uint32(max(stream[at], 0))
-                if found == 0 or stream[at] < 0 or order == 1:
-                    _restart(mine, parts, token)
+                here = np.int32(number_at(text, at))
+                token = np.uint32(here) if here >= 0 else np.uint32(0)
+                if found == 0 or here < 0 or order == 1:
+                    _restart(mine, where, token)
                     continue
                 if found == order:
-                    stride = np.int64(parts[order, STRIDE])
-                    _go(mine, order - 1, number_at(parts[order, LINKS], row * stride), parts)
+                    _go(mine, order - 1, _link_of(where, order, row), where)
                     continue
-                mine[LEVEL], mine[NODE] = found, row
-            _enter(lane, mine, parts, token, order, missed)
+                level, node = found, row
+                put_whole(mine, LEVEL, level)
+                put_whole(mine, NODE, node)
+            missed[lane, level] = _enter(mine, where, token, order, level, node)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _link_of(parts, level, row):  # type: ignore[no-untyped-def]
+    links = np.uint64(_part(parts, level, LINKS))
+    return np.int64(number_at(links, row * _part(parts, level, STRIDE)))
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _restart(mine, parts, token):  # type: ignore[no-untyped-def]
     """Look the token up without a context."""
-    mine[LEVEL], mine[PHASE] = 0, START
-    send_for(parts[1, ROWS], np.int64(token) * np.int64(parts[1, WIDTH]))
+    put_whole(mine, LEVEL, 0)
+    put_whole(mine, PHASE, START)
+    send_for(_rows(parts, 1), np.int64(token) * _part(parts, 1, WIDTH))
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _go(mine, level, node, parts):  # type: ignore[no-untyped-def]
     """To another context; its row, and where the children of the next one begin."""
-    mine[LEVEL], mine[NODE], mine[PHASE] = level, node, ENTER
-    first = np.int64(node) * 4
-    send_for(parts[level, ROWS], first)
-    send_for(parts[level, ROWS], first + 4 + CHILDREN)
+    put_whole(mine, LEVEL, level)
+    put_whole(mine, NODE, node)
+    put_whole(mine, PHASE, ENTER)
+    send_for(_rows(parts, level), 4 * node)
+    send_for(_rows(parts, level), 4 * node + 4 + CHILDREN)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _back_off(mine, parts, token):  # type: ignore[no-untyped-def]
-    level = mine[LEVEL]
+def _back_off(mine, parts, token, level, node):  # type: ignore[no-untyped-def]
     if level == 1:
         _restart(mine, parts, token)
     else:
-        mine[PHASE] = LINK
-        send_for(parts[level, LINKS], mine[NODE] * np.int64(parts[level, STRIDE]))
+        put_whole(mine, PHASE, LINK)
+        send_for(np.uint64(_part(parts, level, LINKS)), node * _part(parts, level, STRIDE))
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _enter(lane, mine, parts, token, order, missed):  # type: ignore[no-untyped-def]
-    """A context whose row has come: send for where the token stands among its children."""
-    level, row = mine[LEVEL], mine[NODE] * 4
-    begin = np.int64(number_at(parts[level, ROWS], row + CHILDREN))
-    end = np.int64(number_at(parts[level, ROWS], row + 4 + CHILDREN))
-    mine[BEGIN], mine[END] = begin, end
-    above = level + 1
+def _enter(mine, parts, token, order, level, node):  # type: ignore[no-untyped-def]
+    """A context whose row has come: send for where the token stands among its children. Returns
+    what the context's back-off adds if the token is not there."""
+    rows = _rows(parts, level)
+    begin = np.int64(number_at(rows, 4 * node + CHILDREN))
+    end = np.int64(number_at(rows, 4 * node + 4 + CHILDREN))
     if begin == end:
-        _back_off(mine, parts, token)
+        _back_off(mine, parts, token, level, node)
+        return np.float32(0)
+    put_whole(mine, BEGIN, begin)
+    put_whole(mine, END, end)
+    above = level + 1
+    if end - begin > SCANNED:
+        slot = slot_of(begin, token, _part(parts, above, SLOTS))
+        put_whole(mine, SLOT, slot)
+        put_whole(mine, PHASE, NAME)
+        send_for(np.uint64(_part(parts, above, TABLE)), slot)
     else:
-        missed[lane, level] = fraction_at(parts[level, ROWS], row + BACKOFF)
-        if end - begin > SCANNED:
-            mine[SLOT] = slot_of(begin, token, np.int64(parts[above, SLOTS]))
-            send_for(parts[above, TABLE], mine[SLOT])
-            mine[PHASE] = NAME
-        else:
-            width = np.int64(parts[above, WIDTH])
-            send_for(parts[above, ROWS], begin * width)
-            if (end - begin) * width > LINE // 2:
-                send_for(parts[above, ROWS], end * width)
-            if above == order:
-                send_for(parts[order, LINKS], begin * np.int64(parts[order, STRIDE]))
-            mine[PHASE] = SCAN
+        put_whole(mine, PHASE, SCAN)
+        width = _part(parts, above, WIDTH)
+        send_for(_rows(parts, above), begin * width)
+        if (end - begin) * width > LINE // 2:
+            send_for(_rows(parts, above), end * width)
+        if above == order:
+            send_for(np.uint64(_part(parts, order, LINKS)), begin * _part(parts, order, STRIDE))
+    return fraction_at(rows, 4 * node + BACKOFF)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _name(mine, parts, order):  # type: ignore[no-untyped-def]
-    """A slot that has come: send for the row that it names, if it names one."""
-    above = mine[LEVEL] + 1
-    named = number_at(parts[above, TABLE], mine[SLOT])
+def _name(mine, parts, order, level):  # type: ignore[no-untyped-def]
+    """A slot that has come: send for the row that it names. False if it names none."""
+    above = level + 1
+    named = number_at(np.uint64(_part(parts, above, TABLE)), whole_at(mine, SLOT))
     if named == EMPTY:
-        return MISSING
-    send_for(parts[above, ROWS], np.int64(named) * np.int64(parts[above, WIDTH]))
+        return False
+    send_for(_rows(parts, above), np.int64(named) * _part(parts, above, WIDTH))
     if above == order:
-        send_for(parts[order, LINKS], np.int64(named) * np.int64(parts[order, STRIDE]))
-    mine[PHASE] = PROBE
-    return WAIT
+        links = np.uint64(_part(parts, order, LINKS))
+        send_for(links, np.int64(named) * _part(parts, order, STRIDE))
+    put_whole(mine, PHASE, PROBE)
+    return True
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _scan(mine, parts, token):  # type: ignore[no-untyped-def]
-    above = mine[LEVEL] + 1
-    width = np.int64(parts[above, WIDTH])
-    for row in range(mine[BEGIN], mine[END]):
-        if number_at(parts[above, ROWS], row * width + TOKEN) == token:
-            return row
-    return MISSING
+def _scan(mine, parts, token, level):  # type: ignore[no-untyped-def]
+    """The row of a token in a small family; -1 if it is not there."""
+    rows, width = _rows(parts, level + 1), _part(parts, level + 1, WIDTH)
+    found = np.int64(-1)
+    for row in range(whole_at(mine, BEGIN), whole_at(mine, END)):
+        if number_at(rows, row * width + TOKEN) == token:
+            found = np.int64(row)
+            break
+    return found
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _probe(mine, parts, token):  # type: ignore[no-untyped-def]
-    above, slot = mine[LEVEL] + 1, mine[SLOT]
-    width, slots = np.int64(parts[above, WIDTH]), np.int64(parts[above, SLOTS])
+def _probe(mine, parts, token, level):  # type: ignore[no-untyped-def]
+    """The row of a token in a large family, from its slot on; -1 if it is not there."""
+    rows, width = _rows(parts, level + 1), _part(parts, level + 1, WIDTH)
+    table = np.uint64(_part(parts, level + 1, TABLE))
+    begin, end, slot = whole_at(mine, BEGIN), whole_at(mine, END), whole_at(mine, SLOT)
+    found = np.int64(-1)
     while True:
-        named = number_at(parts[above, TABLE], slot)
+        named = number_at(table, slot)
         if named == EMPTY:
-            return MISSING
+            break
         row = np.int64(named)
-        if (
-            mine[BEGIN] <= row < mine[END]
-            and number_at(parts[above, ROWS], row * width + TOKEN) == token
-        ):
-            return row
+        if begin <= row < end and number_at(rows, row * width + TOKEN) == token:
+            found = row
+            break
         slot += 1
-        if slot == slots:
+        if slot == _part(parts, level + 1, SLOTS):
             slot = 0
+    return found

@@ -17,7 +17,7 @@ from foretell.models.ngram.model import NGram
 from foretell.threads import in_threads
 from foretell.tokenizers.whitespace import Whitespace, cut_lines
 
-PIECE = 1 << 22
+PIECE = 1 << 20
 """Bytes."""
 
 

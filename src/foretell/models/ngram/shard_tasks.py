@@ -80,7 +80,7 @@ def learn_shard(shard: Shard) -> int:
     """Number the words of a shard by their first appearance there; where in the text its first
     reserved word stands, -1 if none does."""
     text = np.asarray(np.memmap(shard.text, np.uint8, mode="r"))[shard.low : shard.high]
-    tokens, letters, ends, hashes, reserved = word_table.learn(text, shard.skip_reserved)
+    tokens, letters, ends, keys, reserved = word_table.learn(text, shard.skip_reserved)
     if reserved >= 0:
         return int(reserved) + shard.low
     used = len(ends)
@@ -89,7 +89,7 @@ def learn_shard(shard: Shard) -> int:
         "counts": counts,
         "letters": letters[: ends[-1] if used else 0],
         "ends": ends,
-        "hashes": hashes[:used],
+        "keys": keys[:used],
         "text": tokens,
     }
     for name, array in parts.items():

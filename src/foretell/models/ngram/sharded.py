@@ -168,11 +168,11 @@ def _learn(
     closes = data[-1] != ord("\n") and settings.smoothing.compat != "kenlm"
     plan = Plan(work, settings.smoothing.order, 0, len(asked), bool(closes), ())
 
-    letters, ends, table, hashes, used = word_table.begin_words()
+    letters, ends, table, keys, used = word_table.begin_words()
     for shard in range(plan.shards):
-        theirs = [plan.get(name, shard) for name in ("letters", "ends", "hashes")]
-        numbers, letters, ends, table, hashes, used = word_table.merge(
-            *theirs, letters, ends, table, hashes, used
+        theirs = [plan.get(name, shard) for name in ("letters", "ends", "keys")]
+        numbers, letters, ends, table, keys, used = word_table.merge(
+            *theirs, letters, ends, table, keys, used
         )
         plan.put(numbers, "numbers", shard)
     last = int(ends[used - 1]) if used else 0
@@ -202,7 +202,7 @@ def _count(
     if plan.order == 1:
         return [_tally(raw)[1:5]], raw
     lasts = stages.run("sort", sort_shard, [(plan, shard) for shard in range(plan.shards)])
-    stages.drop("text", "numbers", "letters", "ends", "hashes", "counts")
+    stages.drop("text", "numbers", "letters", "ends", "keys", "counts")
     misfiled = _suffixes_of(max(lasts), plan.order) if misfile else []
     stages.run("merge", reduce_range, [(plan, mine) for mine in plan.ranges])
     stages.drop("run")
