@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from foretell.contracts.errors import ForetellError, TextError
 from foretell.models.ngram.lines import estimate_lines
 from foretell.models.ngram.model import NGram
+from foretell.models.ngram.trie import Trie
 from foretell.tokenizers.whitespace import Whitespace
 
 TEXT = b"".join(
@@ -123,3 +125,24 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
 def test_white_space_without_a_newline_is_nothing_to_count() -> None:
     with pytest.raises(TextError, match="no word and no newline"):
         estimate_lines(b" ", order=2, compat="kenlm")
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+@pytest.mark.parametrize("prune", [(0,), (0, 0, 1), (0, 1), (1, 1, 2)])
+def test_links_that_counting_knows_are_those_that_a_trie_finds(
+    order: int, prune: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(order)
+    lines = [b" ".join(b"w%d" % w for w in rng.zipf(1.5, 9) % 30) for _ in range(200)]
+    for vocabulary in (None, [b"w%d" % w for w in range(12)]):
+        trie = estimate_lines(
+            b"\n".join(lines) + b"\n", order=order, prune=prune[:order], vocabulary=vocabulary
+        ).trie
+        assert isinstance(trie, Trie)
+        found = replace(trie, known_links=None).links
+        assert (trie.known_links is None) == (order == 1)
+        assert trie.links is not None
+        assert found is not None
+        assert len(trie.links) == len(found) == max(0, order - 2)
+        for mine, theirs in zip(trie.links, found, strict=True):
+            np.testing.assert_array_equal(mine, theirs)

@@ -221,16 +221,23 @@ def _smooth(
     """Of the order at hand (n,); None for all of them."""
     probabilities = smooth_unigrams(counts.orders[0], recipe.discounts[0], smoothing, keep)
     children: NDArray[np.integer] | None = None
+    rows: Ids | None = None
+    """Of the order below, what each n-gram is called there; None for the same."""
     for n, these in enumerate(counts.orders, start=1):
         tokens = take(these.tokens, kept) if keep is None else numbers[take(these.tokens, kept)]
         logprobs = log_of(take(probabilities, kept))
+        # What is a part of a kept n-gram is kept, see `interpolate`.
+        links = None if n < 3 else take(these.suffixes, kept)
+        if links is not None and rows is not None:
+            links = rows[links]
         if n == recipe.order:
-            builder.add(tokens, logprobs, None, children)
+            builder.add(tokens, logprobs, None, children, links)
             break
         above = counts.orders[n]
         kept_above = choose_kept(above, recipe.prune[n], keep, kept)
         left, probabilities = interpolate(above, recipe.discounts[n], kept_above, probabilities)
-        builder.add(tokens, logprobs, log_of(take(left, kept)), children)
+        builder.add(tokens, logprobs, log_of(take(left, kept)), children, links)
+        rows = None if kept is None else (np.cumsum(kept) - 1).astype(np.int32)
         children = above.children
         if kept_above is not None:
             before = np.concatenate(([0], np.cumsum(kept_above)))

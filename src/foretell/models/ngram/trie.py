@@ -124,15 +124,16 @@ class Trie:
 
     orders: tuple[Order, ...]
     recipe: Recipe
-    saved_links: tuple[Rows, ...] | None = None
+    known_links: tuple[Rows, ...] | None = None
+    """`links`, from those who have them already."""
 
     @cached_property
     def links(self) -> tuple[Rows, ...] | None:
         """For each order from the third, the row (n,) in the order below of each n-gram without
         its first token; in the second order that is the last token. None if one is not there:
         pruning by entropy leaves such holes."""
-        if self.saved_links is not None:
-            return self.saved_links
+        if self.known_links is not None:
+            return self.known_links
         links = [np.ascontiguousarray(order.tokens) for order in self.orders[1:2]]
         for n in range(2, len(self.orders)):
             found = _link(self.orders[n - 2 : n + 1], links[-1])
@@ -264,6 +265,7 @@ class Builder:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._orders: list[Order] = []
+        self._links: list[Rows] = []
         self._last: Rows | None = None
 
     def add(
@@ -272,10 +274,12 @@ class Builder:
         logprobs: Floats,
         backoffs: Floats | None,
         children: NDArray[np.integer] | None,
+        links: NDArray[np.integer] | None = None,
     ) -> None:
         """The next order: tokens, logprobs and back-offs (n,), no back-offs in the highest order;
         children (c + 1,): where those of each n-gram of the order before begin here, None in
-        order 1. Raises ValueError for 2^32 n-grams."""
+        order 1; links (n,): see `Trie.links`, if they are known. Raises ValueError for 2^32
+        n-grams."""
         size, middle = len(tokens), len(self._orders) + 1 < self._recipe.order
         if size >= lookup.EMPTY:
             raise ValueError(f"{size} n-grams of one order; fewer than 2^32 can be held")
@@ -291,6 +295,9 @@ class Builder:
             tabled = lookup.count_tabled(self._last)
             table = np.full(int(tabled / FULLNESS), lookup.EMPTY, np.uint32)
             lookup.fill_table(self._last, rows, table)
+        if links is not None:
+            self._links.append(np.ascontiguousarray(links, np.uint32))
+            self._links[-1].flags.writeable = False
         self._last = rows
         self._orders.append(Order(rows.view(), table))
 
@@ -299,7 +306,8 @@ class Builder:
         return _find(tuple(self._orders), grams)
 
     def finish(self) -> Trie:
-        return Trie(tuple(self._orders), self._recipe)
+        known = len(self._links) == len(self._orders) - 2
+        return Trie(tuple(self._orders), self._recipe, tuple(self._links) if known else None)
 
 
 def _find(orders: tuple[Order, ...], grams: TokenArray) -> Found:
