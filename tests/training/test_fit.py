@@ -334,27 +334,27 @@ def test_the_best_model_survives_an_interruption(tmp_path: Path) -> None:
         assert run.updates == 70
 
 
-@pytest.mark.parametrize("family", ["counting", "mixture"])
+@pytest.mark.parametrize("family", ["counting", "matching", "mixture"])
 def test_other_learners_resume_exactly(family: str, tmp_path: Path) -> None:
     texts = [f"a text of number {number} " for number in range(600)]
     toys = [ToyModel(ToyTokenizer(), seed=seed) for seed in (1, 2)]
     toy_texts = ["ab cd 深", "deed bad", "abba"]
 
     def build() -> Any:
-        if family == "counting":
-            return CountingLearner(Bytes(), CountingSettings(order=3))
+        if family != "mixture":
+            return CountingLearner(Bytes(), CountingSettings(order=3, index=family == "matching"))
         return MixtureLearner(toys)
 
     def predict(each: Any) -> np.ndarray:
         tokenizer = each.tokenizer
-        tokens = tokenizer.encode("a bad text" if family == "counting" else "a bad deed").tokens
+        tokens = tokenizer.encode("a bad deed" if family == "mixture" else "a bad text").tokens
         return each.model().score(tokens[None])
 
-    read = texts if family == "counting" else toy_texts
-    budget = Budget(passes=1 if family == "counting" else 6)
+    read = toy_texts if family == "mixture" else texts
+    budget = Budget(passes=6 if family == "mixture" else 1)
     whole = build()
     run = fit(whole, read, budget=budget)
-    for after in range(1, run.updates + (family == "counting")):
+    for after in range(1, run.updates + (family != "mixture")):
         folder = tmp_path / str(after)
         with pytest.raises(Interrupted):
             fit(build(), read, budget=budget, checkpoints=folder, stop=Stop(after))

@@ -31,7 +31,7 @@ class RungResult:
     name: str
     """As a reader would say it: `GPT 1.3M, BPE 2k`; unique in a comparison."""
     family: str
-    """unigram, kneser-ney, rnn, gru, lstm, gpt or mixture."""
+    """unigram, kneser-ney, infinity-gram, rnn, gru, lstm, gpt or mixture."""
     tokenizer: str
     parameters: int | None
     bits_per_byte: Interval

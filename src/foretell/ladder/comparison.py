@@ -43,6 +43,7 @@ from foretell.ladder.running import (
 )
 from foretell.ladder.verdict import judge
 from foretell.storage import LOCK, locked, new_folder, write_text
+from foretell.training.recipes import COUNTING
 
 LEAST_SECONDS = 2.0
 """A network that would get less is skipped, by name."""
@@ -311,7 +312,7 @@ def _keep(
     shutil.rmtree(out / "work", ignore_errors=True)
 
 
-COUNTED = ("unigram", "kneser-ney", "mixture")
+COUNTED = (*COUNTING, "mixture")
 
 
 def plan(

@@ -36,7 +36,7 @@ class CompareOptions:
 class TrainOptions:
     """Options of training one model; a field a flag."""
 
-    model: Literal["unigram", "kneser-ney", "rnn", "gru", "lstm", "gpt"] = "lstm"
+    model: Literal["unigram", "kneser-ney", "infinity-gram", "rnn", "gru", "lstm", "gpt"] = "lstm"
     """Family of the model."""
     tokenizer: Literal["bytes", "characters", "words", "bpe", "unigram"] = "bpe"
     """What a token is; all but words can spell every text, Chinese too."""
@@ -47,7 +47,7 @@ class TrainOptions:
     field: str | None = None
     """Column or key that holds the text, for csv, jsonl and parquet."""
     order: int = 5
-    """Longest n-gram of kneser-ney."""
+    """Longest n-gram of kneser-ney, also beneath an infinity-gram."""
     prune: str = "0"
     """Drop n-grams of order 1, 2, ... of kneser-ney seen this often or less, such as 0,0,1; the
     last number repeats."""

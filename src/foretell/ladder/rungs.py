@@ -21,7 +21,7 @@ class Rung:
     """One row of the ladder, before it is trained."""
 
     family: str
-    """unigram, kneser-ney, rnn, gru, lstm or gpt."""
+    """unigram, kneser-ney, infinity-gram, rnn, gru, lstm or gpt."""
     tokenizer: str
     """One of tokenizers.KINDS."""
     size: int | None
@@ -52,7 +52,7 @@ def subword_size(train_bytes: int) -> int:
 def default_ladder(size: int, *, networks: bool) -> list[Rung]:
     """The whole ladder on one subword tokenizer, and 5-grams on the other tokenizers: they cost
     seconds, and the best of them is the floor."""
-    ladder = [Rung("unigram", "bpe", size), Rung("kneser-ney", "bpe", size)]
+    ladder = [Rung(family, "bpe", size) for family in COUNTING]
     ladder += [Rung("kneser-ney", kind, None) for kind in ("bytes", "characters", "words")]
     if networks:
         ladder += [Rung(family, "bpe", size) for family in NETWORKS]

@@ -24,15 +24,20 @@ from foretell.evaluation.comparing import Score, measure
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
 from foretell.ladder.rungs import Rung
+from foretell.models.buckets import Parts
+from foretell.models.recent import RecentText
 from foretell.models.sliding import unlimited
 from foretell.storage import check_seal, new_folder, seal, size_of
 from foretell.testing.laws import check_laws
+from foretell.training.bucketing import BucketLearner
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.mixing import MixtureLearner
-from foretell.training.recipes import build_learner
+from foretell.training.recipes import NETWORKS, build_learner
 
 Watch = Callable[[Glance], None]
 EM_PASSES = 60
+RECENT = "recent text"
+"""Name of the part of a mixture that learns nothing, and so is no rung."""
 SAMPLE_TOKENS = 60
 
 
@@ -75,7 +80,7 @@ class Finished:
     curve: tuple[CurvePoint, ...]
     notices: tuple[str, ...]
     weights: dict[str, float]
-    """Of a mixture, by slug."""
+    """Of a mixture, by slug: in the mean over all it was tuned on."""
     folder: str
 
     def load(self) -> LanguageModel:
@@ -136,25 +141,37 @@ def train_mixture(
     seed: int,
     watch: Watch | None = None,
 ) -> Finished | None:
-    """Weights by EM on the tuning part, which nothing else has seen.
+    """Weights by EM on the tuning part, which nothing else has seen; the text's own past is one
+    more part.
 
-    least: a part with less weight is left out, and the others are weighed again. None if only
-    one part would be left.
+    least: a part with less weight is left out, and the others are weighed again, now by how much
+    an infinity-gram matches and how unsure the heaviest network is, if they are there. None if
+    no two of the given parts would be left.
     """
-    learner = MixtureLearner([unlimited(part.load()) for part in parts])
+    loaded = [unlimited(part.load()) for part in parts]
+    slugs = [*(part.slug for part in parts), RECENT]
+    learner = MixtureLearner([*loaded, RecentText(loaded[0].tokenizer)])
     run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
-    kept = [part for part, weight in zip(parts, learner.weights, strict=True) if weight >= least]
-    if len(kept) < 2:
+    kept = learner.weights >= least
+    parts = [part for part, stays in zip(parts, kept, strict=False) if stays]
+    if len(parts) < 2:
         return None
-    if len(kept) < len(parts):
-        learner = learner.without(learner.weights < least)
+    if not kept.all():
+        learner = learner.without(~kept)
         run = fit(learner, texts.tuning, budget=Budget(passes=EM_PASSES), watch=watch)
-        parts = kept
+    slugs = [slug for slug, stays in zip(slugs, kept, strict=True) if stays]
+    weights = dict(zip(slugs, learner.weights.tolist(), strict=True))
+    model: LanguageModel = learner.model()
+    networks = [part.slug for part in parts if part.family in NETWORKS]
+    guide = next((n for n, part in enumerate(parts) if part.family == "infinity-gram"), None)
+    gauge = slugs.index(max(networks, key=weights.__getitem__)) if networks else None
+    if guide is not None or gauge is not None:
+        cells = BucketLearner(Parts(learner.parts, guide=guide, gauge=gauge))
+        run = fit(cells, texts.tuning, budget=Budget(passes=cells.passes), watch=watch)
+        model = cells.model()
     # A mixture has cost what its parts have cost.
     run = replace(run, seconds=run.seconds + sum(part.train_seconds for part in parts))
-    shares = learner.weights.tolist()
-    weights = {part.slug: share for part, share in zip(parts, shares, strict=True)}
-    return _finish(learner.model(), "mixture", "mixture", texts, out, run, seed, weights)
+    return _finish(model, "mixture", "mixture", texts, out, run, seed, weights)
 
 
 def _finish(
@@ -215,6 +232,8 @@ def name_model(model: LanguageModel, family: str, parts: int) -> str:
         return f"mixture ({parts}), {model.tokenizer.name}"
     if family == "kneser-ney":
         return f"5-gram Kneser-Ney, {model.tokenizer.name}"
+    if family == "infinity-gram":
+        return f"infinity-gram over 5-grams, {model.tokenizer.name}"
     if family not in NAMES:
         return f"{family}, {model.tokenizer.name}"
     size = model.parameters if isinstance(model, Parametric) else 0

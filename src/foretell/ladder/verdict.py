@@ -120,7 +120,7 @@ def _measure(finished: Sequence[Finished], floor: Finished) -> list[RungResult]:
                     "ended": each.ended,
                     "notices": list(each.notices),
                 },
-                weights={names[slug]: weight for slug, weight in each.weights.items()},
+                weights={names.get(slug, slug): weight for slug, weight in each.weights.items()},
             )
         )
     return sorted(rungs, key=lambda rung: rung.bits_per_byte.value)

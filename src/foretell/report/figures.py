@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = {"unigram": "s", "kneser-ney": "s", "mixture": "D", "gpt": "o"}
+MARKERS = {"unigram": "s", "kneser-ney": "s", "infinity-gram": "s", "mixture": "D", "gpt": "o"}
 """By family; recurrent networks take the triangle."""
 LINE = 17.0
 """Distance that two labels above one another need."""

@@ -10,11 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell import models
+from foretell.contracts.language_model import LanguageModel
 from foretell.contracts.learner import Progress
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.models.ngram import NGram, estimate, load
+from foretell.corpus.index import build_index
+from foretell.models.infinigram import InfiniGram
+from foretell.models.ngram import NGram, estimate
 
 DOCUMENTS_AT_ONCE = 256
+READ = "read.json"
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class CountingSettings:
     order: int = 5
     prune: tuple[int, ...] = (0,)
     """Drop n-grams of order 1, 2, ... seen this often or less; the last number repeats."""
+    index: bool = False
+    """Keep every place of the text too, for an infinity-gram over the n-grams."""
 
 
 class CountingLearner:
@@ -34,7 +41,7 @@ class CountingLearner:
         self.settings = settings
         self._texts: Sequence[str] = ()
         self._read: list[NDArray[np.int32]] = []
-        self._model: NGram | None = None
+        self._model: LanguageModel | None = None
 
     @property
     def recipe(self) -> str:
@@ -56,7 +63,7 @@ class CountingLearner:
         self._model = self.model()
         self._read = []
 
-    def model(self) -> NGram:
+    def model(self) -> LanguageModel:
         if self._model is not None:
             return self._model
         trie = estimate(
@@ -66,20 +73,30 @@ class CountingLearner:
             order=self.settings.order,
             prune=self.settings.prune,
         )
-        return NGram(trie, self.tokenizer)
+        ngram = NGram(trie, self.tokenizer)
+        if not self.settings.index:
+            return ngram
+        index = build_index(
+            self._read,
+            names=[str(number) for number in range(len(self._read))],
+            vocabulary_size=self.tokenizer.vocabulary_size,
+            boundary=self.tokenizer.boundary,
+            tokenizer_fingerprint=self.tokenizer.fingerprint,
+        )
+        return InfiniGram(index, ngram)
 
     def save(self, folder: Path) -> None:
         """The finished model, or how many texts it has read."""
         if self._model is not None:
-            self._model.save(folder)
+            models.write(self._model, folder)
         else:
-            (folder / "read.json").write_text(json.dumps({"documents": len(self._read)}))
+            (folder / READ).write_text(json.dumps({"documents": len(self._read)}))
 
     def restore(self, folder: Path) -> None:
-        if (folder / "ngram.json").exists():
-            self._model = load(folder)
+        if not (folder / READ).exists():
+            self._model = models.load(folder)
         else:
             # Reading again is quicker than reading tokens back from a file would be worth.
-            count = json.loads((folder / "read.json").read_text("utf-8"))["documents"]
+            count = json.loads((folder / READ).read_text("utf-8"))["documents"]
             again = self.tokenizer.encode_many(list(self._texts[:count]))
             self._read = [encoding.tokens for encoding in again]

@@ -13,7 +13,7 @@ from foretell.contracts.learner import Learner
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.training.counting import CountingLearner, CountingSettings
 
-COUNTING = ("unigram", "kneser-ney")
+COUNTING = ("unigram", "kneser-ney", "infinity-gram")
 NETWORKS = ("rnn", "gru", "lstm", "gpt")
 
 
@@ -40,13 +40,15 @@ def build_learner(
     order: int = 5,
     prune: tuple[int, ...] = (0,),
 ) -> Learner:
-    """A learner that has read nothing yet. order and prune are for Kneser-Ney alone.
+    """A learner that has read nothing yet. order and prune are for Kneser-Ney, also where it lies
+    beneath an infinity-gram.
 
     Raises ForetellError for an unknown family, MissingExtra for a network without PyTorch.
     """
     if family in COUNTING:
         order = 1 if family == "unigram" else order
-        return CountingLearner(tokenizer, CountingSettings(order=order, prune=prune))
+        index = family == "infinity-gram"
+        return CountingLearner(tokenizer, CountingSettings(order, prune, index=index))
     learner: Learner = _networks(family).build(family, tokenizer, seed=seed)
     return learner
 
