@@ -147,8 +147,7 @@ def recommend(rungs: Sequence[RungResult], floor_name: str) -> dict[str, str]:
     """What to choose and what it costs, in English and Chinese."""
     best = rungs[0]
     floor = next(rung for rung in rungs if rung.name == floor_name)
-    sure = best.difference is not None and best.difference.high < 0
-    if not sure:
+    if not _is_better(best):
         return {
             "en": (
                 f"Choose the {floor.name}: no rung is measurably better on this text, and it "
@@ -186,16 +185,22 @@ def recommend(rungs: Sequence[RungResult], floor_name: str) -> dict[str, str]:
 
 
 def _cheaper(rungs: Sequence[RungResult], floor_name: str) -> list[RungResult]:
-    """Rungs worth having for their speed, none worse than the floor: each takes at most
-    two-thirds of the time of the one before, and is the best that does."""
+    """Rungs worth having for their speed, the floor or measurably better than it: each takes at
+    most two-thirds of the time of the one before, and is the best that does."""
     chosen, limit = [], rungs[0].milliseconds_per_token
     for rung in rungs:
-        if rung.milliseconds_per_token <= limit * 2 / 3:
+        worth = rung.name == floor_name or _is_better(rung)
+        if worth and rung.milliseconds_per_token <= limit * 2 / 3:
             chosen.append(rung)
             limit = rung.milliseconds_per_token
         if rung.name == floor_name:
             break
     return chosen
+
+
+def _is_better(rung: RungResult) -> bool:
+    """Than the floor, measurably."""
+    return rung.difference is not None and rung.difference.high < 0
 
 
 def _time(seconds: float) -> str:
