@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.corpus import suffix_search
 from foretell.corpus.busy import ROWS, Busy, Continuations, find_busy
+from foretell.corpus.index_check import find_misfit
 from foretell.corpus.suffix_array import sort_suffixes
 from foretell.corpus.suffixes import check_length, lay_out
 
@@ -31,7 +32,6 @@ Ids = NDArray[np.int32]
 Stream = NDArray[np.uint16 | np.uint32]
 FACTS = "index.json"
 BATCH = 1 << 20
-CHECKED = 1 << 10
 
 
 class Match(NamedTuple):
@@ -280,14 +280,15 @@ def open_index(folder: Path) -> Index:
         width, boundary = int(facts["token_bytes"]), int(facts["boundary"])
         vocabulary_size, busy = int(facts["vocabulary_size"]), int(facts["busy"])
         fingerprint = str(facts["tokenizer_fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as problem:
         raise _damaged(folder / FACTS) from problem
     letters = _map(_path(folder, "names.letters"), "u1", None)
+    names = Names(letters, _map(_path(folder, "names.ends"), "<i8", documents))
     index = Index(
         _map(_path(folder, "stream"), "<u2" if width == 2 else "<u4", size),
         _map(_path(folder, "places"), "<i4", size),
         _map(_path(folder, "documents"), "<i8", documents + 1),
-        Names(letters, _map(_path(folder, "names.ends"), "<i8", documents)),
+        names,
         vocabulary_size,
         boundary,
         fingerprint,
@@ -298,35 +299,10 @@ def open_index(folder: Path) -> Index:
             _map(_path(folder, "busy.counts"), "<i4", None),
         ),
     )
-    _check(index, folder)
+    misfit = find_misfit(index, names)
+    if misfit is not None:
+        raise _damaged(_path(folder, misfit))
     return index
-
-
-def _check(index: Index, folder: Path) -> None:
-    """Raise DamagedModel unless the arrays fit each other: searches trust them with memory."""
-    size = len(index.stream)
-    if size < 1 or index.stream[0] != index.boundary or index.stream[-1] != index.boundary:
-        raise _damaged(_path(folder, "stream"))
-    ends = index.documents - 1
-    inside = len(ends) and (np.diff(ends, prepend=-1) > 0).all() and ends[-1] == size - 1
-    if not inside or ends[0] != 0 or (index.stream[ends] != index.boundary).any():
-        raise _damaged(_path(folder, "documents"))
-    assert isinstance(index.names, Names)
-    last = index.names.ends[-1] if len(index.names) else 0
-    if (np.diff(index.names.ends, prepend=0) < 0).any() or last != len(index.names.letters):
-        raise _damaged(_path(folder, "names.ends"))
-    if index.places.min() < 0 or index.places.max() >= size:
-        raise _damaged(_path(folder, "places"))
-    busy = index.busy
-    if (np.diff(busy.begins, prepend=0) < 0).any() or busy.begins[-1] != len(busy.tokens):
-        raise _damaged(_path(folder, "busy.begins"))
-    if len(busy.tokens) != len(busy.counts):
-        raise _damaged(_path(folder, "busy.counts"))
-    # Places of another stream of the same length are in no order here; a few pairs show it.
-    rows = np.linspace(0, size - 2, min(CHECKED, size - 1)).astype(np.int64)
-    firsts = index.stream[index.places[rows]], index.stream[index.places[rows + 1]]
-    if (firsts[0] > firsts[1]).any():
-        raise _damaged(_path(folder, "places"))
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -336,7 +312,8 @@ def _path(folder: Path, name: str) -> Path:
 def _map(path: Path, kind: str, size: int | None) -> NDArray[Any]:
     try:
         found = path.stat().st_size
-        if size is not None and found != size * np.dtype(kind).itemsize:
+        each = np.dtype(kind).itemsize
+        if found % each or (size is not None and found != size * each):
             raise _damaged(path)
         if found == 0:  # an empty file cannot be mapped
             return np.zeros(0, kind)
