@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,30 @@ class Match(NamedTuple):
     length: int
     low: int
     high: int
+
+
+class Place(NamedTuple):
+    """Where something stands: a place of an index's stream."""
+
+    holder: Index
+    at: int
+
+
+class Searchable(Protocol):
+    """What answers from sorted places: an `Index`, or `index_shards.Indexes` as if it were one."""
+
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def boundary(self) -> int: ...
+    @property
+    def tokenizer_fingerprint(self) -> str: ...
+    def __len__(self) -> int: ...
+    def count(self, phrase: ArrayLike) -> int: ...
+    def occurrences(self, phrase: ArrayLike, *, most: int) -> tuple[int, list[Place]]: ...
+    def continuations(self, context: ArrayLike) -> Continuations: ...
+    def match_suffix(self, context: ArrayLike) -> int: ...
+    def match_lengths(self, text: ArrayLike) -> Ids: ...
 
 
 class Names(Sequence[str]):
@@ -112,6 +136,14 @@ class Index:
             raise ValueError(f"a phrase holds the boundary ({self.boundary}); split it there")
         return suffix_search.find_range(self.stream, self.places, tokens, 0, len(self.places), 0)
 
+    def occurrences(self, phrase: ArrayLike, *, most: int) -> tuple[int, list[Place]]:
+        """How often phrase (n,) occurs, and the first `most` places. Raises as `find`."""
+        low, high = self.find(phrase)
+        places = self.places[low:high]
+        if high - low > most:
+            places = np.partition(places, most)[:most]
+        return high - low, [Place(self, place) for place in np.sort(places).tolist()]
+
     def continuations(self, context: ArrayLike) -> Continuations:
         """What follows context (n,) wherever it occurs, the boundary included as a token.
 
@@ -144,6 +176,10 @@ class Index:
         if len(boundaries):
             tokens = tokens[boundaries[-1] :]
         return Match(*suffix_search.longest_suffix(self.stream, self.places, tokens))
+
+    def match_suffix(self, context: ArrayLike) -> int:
+        """Tokens in the longest suffix of context (n,) that occurs."""
+        return self.longest_suffix(context).length
 
     def match_lengths(self, text: ArrayLike) -> Ids:
         """The longest match that begins at each place of text (n,), (n,).
