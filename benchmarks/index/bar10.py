@@ -16,11 +16,17 @@ import numpy as np
 
 from benchmarks.result import Result, say
 from foretell import models
-from foretell.audit.indexed import IndexedText, index_documents, open_indexed, save_indexed
+from foretell.audit.indexed import (
+    IndexedText,
+    index_documents,
+    open_indexed,
+    save_indexed,
+    save_shards,
+)
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.corpus.index import build_index
+from foretell.corpus.index import Index, build_index
 from foretell.interop.arpa import read_arpa, write_arpa
 from foretell.interop.kenlm import Model
 from foretell.interop.kenlm_binary import read_kenlm_binary, write_probing
@@ -130,7 +136,8 @@ def damages(whole: Path, others: Sequence[Path], flips: int) -> Iterator[tuple[s
     """A file's name and what it becomes: cut, flipped at some places, another one of the folder,
     and the one of the same name in other folders."""
     rng = np.random.default_rng(0)
-    files = sorted(file.name for file in whole.iterdir())
+    found = sorted(file for file in whole.rglob("*") if file.is_file())
+    files = [str(file.relative_to(whole)) for file in found]
     for name in files:
         data = (whole / name).read_bytes()
         made = [(whole / files[files.index(name) - 1]).read_bytes()]
@@ -154,7 +161,7 @@ def damage_folder(
     facts = check_seal(whole)
     ends: Counter[str] = Counter()
     for number, (name, data) in enumerate(damages(whole, others, flips)):
-        if reseal and name == MANIFEST:
+        if reseal and Path(name).name == MANIFEST:
             continue
         # A new folder each time: the old one may still be mapped.
         damaged = whole.parent / f"{whole.name}-{'resealed' if reseal else 'damaged'}-{number}"
@@ -192,43 +199,60 @@ def damage_models(model: NGram, folder: Path) -> dict[str, int]:
 
 def damage_indexes(folder: Path) -> dict[str, dict[str, int]]:
     """Each file of an index's folder cut, flipped, and swapped with another one, or with that of
-    an index of as many tokens; then the same under a seal that fits.
+    an index of as many tokens; then the same under a seal that fits. Then all of it for shards.
 
     Under such a seal the text itself can have become another one: answers are right if they are
     those of an index built anew from what the folder holds.
     """
     documents = _index_documents()
-    indexed = index_documents(documents, _tokenizer_of(documents))
-    save_indexed(indexed, folder / "index")
+    tokenizer = _tokenizer_of(documents)
     turned = [Document(" ".join(each.text.split()[::-1]), each.name) for each in documents]
     renamed = [Document(each.text.replace("w", "v"), each.name[::-1]) for each in documents]
-    save_indexed(index_documents(turned, indexed.tokenizer), folder / "turned")
-    save_indexed(index_documents(renamed, _tokenizer_of(renamed)), folder / "renamed")
-    expected = _answer(indexed)
+    expected = _answer(index_documents(documents, tokenizer))
 
     def judge(damaged: Path) -> str:
         return SAME if _answer(open_indexed(damaged)) == expected else "not noticed"
 
     def judge_resealed(damaged: Path) -> str:
         found = open_indexed(damaged)
-        answers, index = _answer(found), found.index
+        answers = _answer(found)
         if answers == expected:
             return SAME
-        again = build_index(
-            [index.document(number) for number in range(len(index.names))],
-            names=list(index.names),
-            vocabulary_size=index.vocabulary_size,
-            boundary=index.boundary,
-        )
-        right = _answer(IndexedText(again, found.tokenizer)) == answers
-        return "read, and right for what it holds" if right else "not noticed"
+        again = IndexedText(_build_again(found.index), found.tokenizer)
+        return "read, and right for what it holds" if _answer(again) == answers else "not noticed"
 
-    others = [folder / "turned", folder / "renamed"]
-    sealed = damage_folder(folder / "index", judge, others=others, flips=INDEX_FLIPS)
-    resealed = damage_folder(
-        folder / "index", judge_resealed, others=others, flips=INDEX_FLIPS, reseal=True
+    ends = {}
+    for kind, half in (("index", 0), ("shards", len(documents) // 2)):
+        others = []
+        for name, texts in (("whole", documents), ("turned", turned), ("renamed", renamed)):
+            others.append(folder / f"{kind}-{name}")
+            theirs = _tokenizer_of(renamed) if name == "renamed" else tokenizer
+            if half:
+                save_shards(texts, [half, len(texts) - half], theirs, others[-1])
+            else:
+                save_indexed(index_documents(texts, theirs), others[-1])
+        if half:
+            others.append(folder / "shards-exchanged")
+            for mine, other in (("shard-0", "shard-1"), ("shard-1", "shard-0")):
+                shutil.copytree(others[0] / mine, others[-1] / other)
+        whole = others.pop(0)
+        common = {"others": others, "flips": INDEX_FLIPS}
+        ends[f"{kind}, sealed"] = dict(damage_folder(whole, judge, **common))
+        ends[f"{kind}, resealed"] = dict(
+            damage_folder(whole, judge_resealed, reseal=True, **common)
+        )
+    return ends
+
+
+def _build_again(index: Any) -> Index:
+    """One index of the documents of an index, or of shards."""
+    shards: tuple[Index, ...] = getattr(index, "shards", (index,))
+    return build_index(
+        [shard.document(number) for shard in shards for number in range(len(shard.names))],
+        names=[name for shard in shards for name in shard.names],
+        vocabulary_size=index.vocabulary_size,
+        boundary=index.boundary,
     )
-    return {"sealed": dict(sealed), "resealed": dict(resealed)}
 
 
 def _index_documents() -> list[Document]:

@@ -152,7 +152,7 @@ def test_a_foreign_shard_is_refused(folder: Path) -> None:
     shutil.rmtree(folder / "shard-2")
     save_indexed(index_documents(documents, Bytes()), folder / "shard-2")
     seal(folder, facts)
-    with pytest.raises(DamagedModel, match="shard-2 was built with another tokenizer"):
+    with pytest.raises(DamagedModel, match=r"not the one that the index in \S*shard-2 was"):
         open_indexed(folder)
 
 

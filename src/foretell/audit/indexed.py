@@ -279,33 +279,21 @@ def open_indexed(path: Path) -> IndexedText:
     Raises DamagedModel, naming the file, if one is missing, altered or from another index.
     """
     facts = check_seal(path)
-    if facts.get("format") == FORMAT:
-        index, tokenizer = _open(path)
-        return IndexedText(index, tokenizer)
-    if facts.get("format") != SHARDS:
+    if facts.get("format") not in (FORMAT, SHARDS):
         raise ForetellError(
             f"{path} holds {facts.get('format')!r}, no index; give a folder that "
             "`foretell index build` wrote"
         )
-    # The seal is over their files too, so theirs are not looked at.
-    found = {path / name: _open(path / name) for name in facts["shards"]}
-    indexes, tokenizers = zip(*found.values(), strict=True)
-    for shard, theirs in zip(found, tokenizers, strict=True):
-        if theirs.fingerprint != tokenizers[0].fingerprint:
+    # The seal is over the files of shards too, so theirs are not looked at.
+    sharded = facts["format"] == SHARDS
+    folders = [path / name for name in facts["shards"]] if sharded else [path]
+    tokenizer = load_tokenizer(folders[0])
+    ours = tokenizer.fingerprint, tokenizer.vocabulary_size, tokenizer.boundary
+    indexes = tuple(open_index(folder) for folder in folders)
+    for folder, index in zip(folders, indexes, strict=True):
+        if (index.tokenizer_fingerprint, index.vocabulary_size, index.boundary) != ours:
             raise DamagedModel(
-                f"{shard} was built with another tokenizer than its neighbours; restore the "
-                "folder, or build it again"
+                f"the tokenizer in {folders[0]} is not the one that the index in {folder} was "
+                "built with; restore the folder, or build it again"
             )
-    return IndexedText(Indexes(indexes), tokenizers[0])
-
-
-def _open(path: Path) -> tuple[Index, Tokenizer]:
-    """An index whose seal was checked, and the tokenizer that it was built with."""
-    index, tokenizer = open_index(path), load_tokenizer(path)
-    ours = index.tokenizer_fingerprint, index.vocabulary_size, index.boundary
-    if ours != (tokenizer.fingerprint, tokenizer.vocabulary_size, tokenizer.boundary):
-        raise DamagedModel(
-            f"the tokenizer in {path} is not the one that the index was built with; restore the "
-            "folder, or build it again"
-        )
-    return index, tokenizer
+    return IndexedText(Indexes(indexes) if sharded else indexes[0], tokenizer)

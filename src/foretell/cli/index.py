@@ -54,8 +54,8 @@ def add(parser: ArgumentParser) -> None:
         "--shards",
         type=int,
         default=1,
-        help="indexes to deal the documents to, built one after another and searched as one; for "
-        "a text whose index does not fit in memory",
+        help="indexes to deal the documents to, built one after another and searched as one, for a "
+        "text whose index does not fit in memory; no document is split, and a .txt file is one",
     )
     add_json(build)
 
