@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from foretell.audit.indexed import (
@@ -13,7 +14,6 @@ from foretell.audit.indexed import (
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists, TextError
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.corpus.index import Match
 from foretell.tokenizers import train_tokenizer
 from foretell.tokenizers.whitespace import Whitespace
 
@@ -112,10 +112,9 @@ def test_an_empty_phrase_is_refused() -> None:
 
 def test_a_frequent_match_shows_the_first_places() -> None:
     text = index_documents([Document("a" * 3000, "a")], train_tokenizer("bytes", []))
-    low, high = text.index.find([ord("a")])
-    found = text.sources(Match(1, low, high), most=3)
-    assert len(found) == 3
-    assert found[0].offset < found[1].offset < found[2].offset
+    count, found = text.find(np.array([ord("a")], np.int32), most=3)
+    assert count == 3000
+    assert [source.offset for source in found] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ["bpe", "whitespace"])
@@ -178,11 +177,11 @@ def test_a_text_is_cut_where_no_token_is(kind: str) -> None:
 def test_documents_are_read_clean_and_with_their_names(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\r\ntwo", newline="")
     (tmp_path / "b.jsonl").write_text('{"text": "x"}\n{"text": " "}\n{"text": "y"}\n')
-    assert read_for_index(tmp_path) == [
+    assert list(read_for_index(tmp_path)) == [
         Document("one\ntwo", "a.txt"),
         Document("x", "b.jsonl:1"),
         Document("y", "b.jsonl:3"),
     ]
     (tmp_path / "c.txt").write_text(" \n")
     with pytest.raises(TextError, match="white space"):
-        read_for_index(tmp_path / "c.txt")
+        list(read_for_index(tmp_path / "c.txt"))

@@ -105,6 +105,48 @@ def test_contamination_tells_copies_from_others(run: Run, here: Path) -> None:
     assert "test.jsonl:1" in shown
 
 
+def test_shards_answer_as_one_index(run: Run, here: Path) -> None:
+    content = (here / "text.txt").read_text("utf-8")
+    lines = [content[begin : begin + 1500] for begin in range(0, 30_000, 1500)]
+    records = "\n".join(json.dumps({"text": line}) for line in lines)
+    (here / "text.jsonl").write_text(records, encoding="utf-8")
+    (here / "said.txt").write_text(f"As they say: {lines[9][100:600]} ~~~", encoding="utf-8")
+    for kind in ("bpe", "bytes", "whitespace"):
+        one = run("index", "build", "text.jsonl", "--out", f"one-{kind}", "--kind", kind, "--json")
+        shards = ("--shards", "4", "--json")
+        many = run("index", "build", "text.jsonl", "--out", kind, "--kind", kind, *shards)
+        assert many.code == 0, many.err
+        assert (one.json["shards"], many.json["shards"]) == (1, 4)
+        for fact in ("tokens", "documents", "tokenizer"):
+            assert many.json[fact] == one.json[fact]
+        for verb, asked in (
+            ("count", "the harbour"),
+            ("next", "painted the"),
+            ("search", "the harbour"),
+            ("trace", "said.txt"),
+            ("contamination", "said.txt"),
+        ):
+            said = run("index", verb, kind, asked)
+            assert said.code == 0
+            assert said.out == run("index", verb, f"one-{kind}", asked).out
+    assert run("index", "count", "bpe/shard-3", "the harbour").code == 0
+    shown = run("index", "build", "text.jsonl", "--out", "new", "--kind", "bytes", "--shards", "2")
+    assert "of 20 documents and 2 shards in" in shown.out
+
+
+def test_shards_are_refused_where_there_are_not_as_many_documents(
+    refused: Callable[..., str], here: Path
+) -> None:
+    assert "the text has 1" in refused(
+        "index", "build", "text.txt", "--out", "new", "--shards", "2"
+    )
+    assert "--shards" in refused("index", "build", "text.txt", "--out", "new", "--shards", "0")
+    (here / "blank.txt").write_text(" \n")
+    said = refused("index", "build", "blank.txt", "--out", "new", "--shards", "2")
+    assert "white space" in said
+    assert not (here / "new").exists()
+
+
 @pytest.mark.usefixtures("built")
 def test_refusals(refused: Callable[..., str], here: Path) -> None:
     assert "exists" in refused("index", "build", "text.txt", "--out", "idx")

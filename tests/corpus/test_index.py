@@ -206,6 +206,38 @@ def test_places_outside_the_stream_are_refused(index: Index, tmp_path: Path) -> 
             open_index(tmp_path)
 
 
+def test_each_number_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    """One changed at a time, in an index of which all neighbours are looked at."""
+    rng = np.random.default_rng(0)
+    whole = index_of([rng.integers(1, 600, 1500).tolist(), rng.integers(1, 9, 50).tolist()], 600)
+    whole.save(tmp_path)
+    assert len(whole.busy.rows) == 1
+    changes = {
+        "stream": (5, 600, 599),
+        "places": (7, whole.places[8], whole.places[9]),
+        "documents": (1, 77, 1500),
+        "busy.rows": (0, -1, 1 << 30),
+        "busy.begins": (1, 0, 3),
+        "busy.counts": (9, whole.busy.counts[9] + 1, 0),
+        "busy.tokens": (9, whole.busy.tokens[10], 1 << 30),
+    }
+    for name, (at, *values) in changes.items():
+        file = tmp_path / f"{name}.bin"
+        kept = file.read_bytes()
+        kind = {"stream": "<u2", "documents": "<i8", "busy.begins": "<i8"}.get(name, "<i4")
+        for value in values:
+            numbers = np.frombuffer(kept, kind).copy()
+            numbers[at] = value
+            file.write_bytes(numbers.tobytes())
+            with pytest.raises(DamagedModel, match=r"\.bin is missing or damaged"):
+                open_index(tmp_path)
+        file.write_bytes(kept + b"1")
+        with pytest.raises(DamagedModel, match=f"{name}.bin"):
+            open_index(tmp_path)
+        file.write_bytes(kept)
+    open_index(tmp_path)
+
+
 def test_what_cannot_be_indexed_is_refused() -> None:
     with pytest.raises(ForetellError, match="no text"):
         index_of([])

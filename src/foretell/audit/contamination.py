@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from foretell.audit.indexed import IndexedText, Matched, Source
 from foretell.audit.trace import count_covered
 from foretell.contracts.corpus import Document
-from foretell.corpus.index import Match
 from foretell.corpus.leaks import UNIT
 
 WORDS, FEWEST_WORDS = 13, 8
@@ -115,8 +114,7 @@ def _judge(indexed: IndexedText, document: Document, least_tokens: int) -> Findi
         begin = int(matched.lengths.argmax())
         longest = int(matched.lengths[begin])
         if longest >= least_tokens:
-            found = indexed.index.find(matched.tokens[begin : begin + longest])
-            source = indexed.sources(Match(longest, *found), most=1)[0]
+            (source,) = indexed.find(matched.tokens[begin : begin + longest], most=1)[1]
     return Finding(
         document=document.name,
         words=len(spans),

@@ -3,6 +3,9 @@
 folder/   index.json, stream.bin, places.bin ...   what `Index.save` writes
           tokenizer.json ...                       what `Tokenizer.save` writes
           manifest.json                            the seal over both
+
+folder/   shard-0/ shard-1/ ...                    each a folder as above
+          manifest.json                            their order, and the seal over all
 """
 
 from __future__ import annotations
@@ -22,17 +25,17 @@ from foretell.contracts.corpus import Document
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.cleaning import clean
-from foretell.corpus.index import Index, Match, build_index, open_index
+from foretell.corpus.index import Index, Place, Searchable, build_index, open_index
+from foretell.corpus.index_shards import Indexes
 from foretell.corpus.readers import GIVE, read_documents
 from foretell.storage import check_seal, new_folder, seal
 from foretell.tokenizers import load_tokenizer
 
 Ids = NDArray[np.int32]
 FORMAT = "foretell-index-1"
+SHARDS = "foretell-index-shards-1"
 AROUND = 16
 """Tokens of context shown on each side."""
-LOOKED_AT = 1000
-"""Occurrences that are put in order when only a few are wanted."""
 BATCH, PIECE = 256, 1 << 16
 """Pieces that are encoded at once, and characters in each."""
 SPACE = re.compile(r"(?<=\S)[ \t\r\n](?=\s*\S)")
@@ -78,7 +81,7 @@ class Matched(NamedTuple):
 
 @dataclass(frozen=True)
 class IndexedText:
-    index: Index
+    index: Searchable
     tokenizer: Tokenizer
 
     def count(self, phrase: str) -> int:
@@ -90,30 +93,29 @@ class IndexedText:
 
     def search(self, phrase: str, *, most: int) -> tuple[int, list[Source]]:
         """How often a phrase occurs, and the first `most` places. Raises as `count`."""
-        found = [(self.index.find(tokens), len(tokens)) for tokens in self._spell(phrase)]
-        sources = [
-            source
-            for (low, high), length in found
-            for source in self.sources(Match(length, low, high), most=most)
-        ]
-        return sum(high - low for (low, high), _ in found), sources[:most]
+        found = [self.find(tokens, most=most) for tokens in self._spell(phrase)]
+        sources = [source for _, each in found for source in each]
+        return sum(count for count, _ in found), sources[:most]
 
     def foretell(self, context: str, *, top: int) -> Foretold:
         """What comes next, after the longest suffix of a context that occurs."""
         spelled = self._spell(context)
-        matches = {self.index.longest_suffix(tokens): tokens for tokens in spelled}
-        length = max(match.length for match in matches)
+        lengths = [self.index.match_suffix(tokens) for tokens in spelled]
+        length = max(lengths)
         # Of two spellings, as many as match alike: the same words begin a line and stand inside.
-        longest = {match: tokens for match, tokens in matches.items() if match.length == length}
-        found = [self.index.list_continuations(match) for match in longest]
+        longest = dict.fromkeys(
+            tuple(tokens[len(tokens) - length :].tolist())
+            for tokens, matched in zip(spelled, lengths, strict=True)
+            if matched == length
+        )
         following = Counter[int]()
-        for next_tokens, counts in found:
+        for suffix in longest:
+            next_tokens, counts = self.index.continuations(suffix)
             following.update(dict(zip(next_tokens.tolist(), counts.tolist(), strict=True)))
-        tokens = next(iter(longest.values()))
         return Foretold(
-            matched=self.tokenizer.decode(tokens[len(tokens) - length :]),
+            matched=self._decode(np.array(next(iter(longest)), np.int32)),
             matched_tokens=length,
-            count=sum(match.high - match.low for match in longest),
+            count=sum(self.index.count(suffix) for suffix in longest),
             continuations=tuple(
                 (None if token == self.index.boundary else self._decode(np.array([token])), count)
                 for token, count in following.most_common(top)
@@ -136,22 +138,22 @@ class IndexedText:
                     tokens[0], lengths[0] = spaced[0], length
         return Matched(tokens, ends, lengths)
 
-    def sources(self, match: Match, *, most: int) -> list[Source]:
-        """The first `most` places of a match, in the order of the documents; of a very frequent
-        one, the first among LOOKED_AT."""
-        high = min(match.high, match.low + max(LOOKED_AT, most))
-        places = np.sort(self.index.places[match.low : high])[:most]
-        return [self._source(place, match.length) for place in places.tolist()]
+    def find(self, tokens: Ids, *, most: int) -> tuple[int, list[Source]]:
+        """How often tokens (n,) occur, and the first `most` places, in the order of the
+        documents."""
+        count, places = self.index.occurrences(tokens, most=most)
+        return count, [self._source(place, len(tokens)) for place in places]
 
-    def _source(self, place: int, length: int) -> Source:
-        number = self.index.document_at(place)
-        begin, end = self.index.documents[number : number + 2].tolist()
-        stream, last = self.index.stream, place + length
+    def _source(self, place: Place, length: int) -> Source:
+        index, at = place
+        number = index.document_at(at)
+        begin, end = index.documents[number : number + 2].tolist()
+        stream, last = index.stream, at + length
         return Source(
-            document=self.index.names[number],
-            offset=place - begin,
-            before=self._decode(stream[max(begin, place - AROUND) : place]).lstrip("\ufffd"),
-            text=self._decode(stream[place:last]),
+            document=index.names[number],
+            offset=at - begin,
+            before=self._decode(stream[max(begin, at - AROUND) : at]).lstrip("\ufffd"),
+            text=self._decode(stream[at:last]),
             after=self._decode(stream[last : min(end, last + AROUND)]).rstrip("\ufffd"),
         )
 
@@ -182,15 +184,17 @@ def read_for_index(
     *,
     field: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Document]:
+) -> Iterator[Document]:
     """The documents of a file or folder, cleaned, with their names; those without a visible
-    character are left out. Raises TextError if there is nothing to read."""
-    found = read_documents(path, field=field, progress=progress)
-    documents = [Document(clean(each.text), each.name) for each in found]
-    documents = [each for each in documents if each.text and not each.text.isspace()]
-    if not documents:
+    character are left out. Raises TextError, as they are taken, if there is nothing to read."""
+    some = False
+    for each in read_documents(path, field=field, progress=progress):
+        document = Document(clean(each.text), each.name)
+        if document.text and not document.text.isspace():
+            some = True
+            yield document
+    if not some:
         raise TextError(f"{path} holds no text but white space. {GIVE}")
-    return documents
 
 
 def index_documents(documents: Sequence[Document], tokenizer: Tokenizer) -> IndexedText:
@@ -236,29 +240,60 @@ def cut_text(text: str, size: int = PIECE) -> Iterator[str]:
 
 
 def save_indexed(indexed: IndexedText, path: Path) -> None:
-    """Write a folder whole or not at all, sealed. Raises OutputExists."""
+    """Write a folder whole or not at all, sealed. Raises OutputExists, or ForetellError for shards,
+    which `save_shards` wrote."""
+    if not isinstance(indexed.index, Index):
+        raise ForetellError("shards stand in a folder already; copy it, or see save_shards")
     with new_folder(path) as folder:
         indexed.index.save(folder)
         indexed.tokenizer.save(folder)
         seal(folder, {"format": FORMAT})
 
 
+def save_shards(
+    documents: Iterable[Document], counts: Sequence[int], tokenizer: Tokenizer, path: Path
+) -> int:
+    """Index so many documents, so many next ones and so on, and write a folder of such indexes
+    whole or not at all. Holds one of them at a time. Returns how many tokens they have.
+
+    Raises OutputExists; TextError if there are not as many documents as all counts say.
+    """
+    waiting, tokens = iter(documents), 0
+    names = [f"shard-{number}" for number in range(len(counts))]
+    with new_folder(path) as folder:
+        for name, count in zip(names, counts, strict=True):
+            mine = list(islice(waiting, count))
+            if len(mine) < count or (name == names[-1] and next(waiting, None) is not None):
+                raise TextError("the text changed while it was read; give the command again")
+            indexed = index_documents(mine, tokenizer)
+            save_indexed(indexed, folder / name)
+            tokens += len(indexed.index)
+            del mine, indexed  # before the next ones are made
+        seal(folder, {"format": SHARDS, "shards": names})
+    return tokens
+
+
 def open_indexed(path: Path) -> IndexedText:
-    """Read a folder that `save_indexed` wrote, arrays mapped into memory.
+    """Read a folder that `save_indexed` or `save_shards` wrote, arrays mapped into memory.
 
     Raises DamagedModel, naming the file, if one is missing, altered or from another index.
     """
     facts = check_seal(path)
-    if facts.get("format") != FORMAT:
+    if facts.get("format") not in (FORMAT, SHARDS):
         raise ForetellError(
             f"{path} holds {facts.get('format')!r}, no index; give a folder that "
             "`foretell index build` wrote"
         )
-    index, tokenizer = open_index(path), load_tokenizer(path)
-    ours = index.tokenizer_fingerprint, index.vocabulary_size, index.boundary
-    if ours != (tokenizer.fingerprint, tokenizer.vocabulary_size, tokenizer.boundary):
-        raise DamagedModel(
-            f"the tokenizer in {path} is not the one that the index was built with; restore the "
-            "folder, or build it again"
-        )
-    return IndexedText(index, tokenizer)
+    # The seal is over the files of shards too, so theirs are not looked at.
+    sharded = facts["format"] == SHARDS
+    folders = [path / name for name in facts["shards"]] if sharded else [path]
+    tokenizer = load_tokenizer(folders[0])
+    ours = tokenizer.fingerprint, tokenizer.vocabulary_size, tokenizer.boundary
+    indexes = tuple(open_index(folder) for folder in folders)
+    for folder, index in zip(folders, indexes, strict=True):
+        if (index.tokenizer_fingerprint, index.vocabulary_size, index.boundary) != ours:
+            raise DamagedModel(
+                f"the tokenizer in {folders[0]} is not the one that the index in {folder} was "
+                "built with; restore the folder, or build it again"
+            )
+    return IndexedText(Indexes(indexes) if sharded else indexes[0], tokenizer)

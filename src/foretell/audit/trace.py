@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.audit.indexed import IndexedText, Source
-from foretell.corpus.index import Match
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def trace(indexed: IndexedText, text: str, *, least: int = 8, most: int = 5) -> 
     passages = []
     for begin in sorted(begins.tolist(), key=lambda place: -int(lengths[place])):
         length = int(lengths[begin])
-        low, high = indexed.index.find(tokens[begin : begin + length])
+        count, sources = indexed.find(tokens[begin : begin + length], most=most)
         first, last = int(byte_edges[begin]), int(byte_edges[begin + length])
         passages.append(
             Passage(
@@ -63,8 +62,8 @@ def trace(indexed: IndexedText, text: str, *, least: int = 8, most: int = 5) -> 
                 end=last,
                 tokens=length,
                 text=data[first:last].decode("utf-8", "replace"),
-                count=high - low,
-                sources=tuple(indexed.sources(Match(length, low, high), most=most)),
+                count=count,
+                sources=tuple(sources),
             )
         )
     return Trace(len(tokens), count_covered(lengths, least), tuple(passages))

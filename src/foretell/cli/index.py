@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from foretell.cli.parsing import Parser, add_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from jsonargparse import ArgumentParser, Namespace
 
     from foretell.audit.contamination import Contamination, Finding
@@ -48,6 +50,13 @@ def add(parser: ArgumentParser) -> None:
     build.add_argument("--size", type=int, help="vocabulary, for bpe and unigram")
     build.add_argument("--tokenizer", type=str, help="folder of a tokenizer or model, to take its")
     build.add_argument("--field", type=str, help="column or key that holds the text")
+    build.add_argument(
+        "--shards",
+        type=int,
+        default=1,
+        help="indexes to deal the documents to, built one after another and searched as one, for a "
+        "text whose index does not fit in memory; no document is split, and a .txt file is one",
+    )
     add_json(build)
 
     count = verb("count", "how often a phrase occurs")
@@ -92,7 +101,7 @@ def run(arguments: Namespace) -> int:
         "contamination": _contamination,
     }
     asked = arguments[arguments.action]
-    for option in ("top", "most", "least"):
+    for option in ("top", "most", "least", "shards"):
         if getattr(asked, option, 1) < 1:
             raise ForetellError(f"--{option} must be at least 1")
     load_numba()
@@ -100,42 +109,74 @@ def run(arguments: Namespace) -> int:
 
 
 def _build(arguments: Namespace) -> int:
-    from foretell.audit.indexed import index_documents, read_for_index, save_indexed
-    from foretell.cli.progress import Display
     from foretell.storage import refuse_existing, size_of
 
     out = Path(arguments.out)
     refuse_existing(out)
     began = time.perf_counter()
-    with Display() as display:
-        documents = read_for_index(
-            Path(arguments.text), field=arguments.field, progress=display.reading
-        )
-    tokenizer = _tokenizer(arguments, documents)
-    indexed = index_documents(documents, tokenizer)
-    save_indexed(indexed, out)
-    tokens, size, seconds = len(indexed.index), size_of(out), time.perf_counter() - began
+    build = _build_one if arguments.shards == 1 else _build_shards
+    tokenizer, documents, tokens = build(arguments, out)
+    size, seconds = size_of(out), time.perf_counter() - began
     facts = {
         "out": str(out),
         "tokenizer": tokenizer.name,
         "tokens": tokens,
-        "documents": len(documents),
+        "documents": documents,
+        "shards": arguments.shards,
         "bytes": size,
         "seconds": seconds,
     }
+    shards = f" and {arguments.shards:,} shards" if arguments.shards > 1 else ""
     line = (
-        f"{out}: {tokens:,} tokens ({tokenizer.name}) of {len(documents):,} documents "
+        f"{out}: {tokens:,} tokens ({tokenizer.name}) of {documents:,} documents{shards} "
         f"in {size / 1e6:.1f} MB, {seconds:.1f} s"
     )
     _print(arguments, facts, [line])
     return 0
 
 
-def _tokenizer(arguments: Namespace, documents: list[Document]) -> Tokenizer:
+def _build_one(arguments: Namespace, out: Path) -> tuple[Tokenizer, int, int]:
+    """The tokenizer, documents and tokens."""
+    from foretell.audit.indexed import index_documents, save_indexed
+    from foretell.cli.progress import Display
+
+    with Display() as display:
+        documents = list(_read(arguments, display.reading))
+    tokenizer = _tokenizer(arguments, lambda: documents)
+    indexed = index_documents(documents, tokenizer)
+    save_indexed(indexed, out)
+    return tokenizer, len(documents), len(indexed.index)
+
+
+def _build_shards(arguments: Namespace, out: Path) -> tuple[Tokenizer, int, int]:
+    """The text is read again for each purpose, and whole only to learn a tokenizer from it."""
+    from foretell.audit.indexed import save_shards
+    from foretell.cli.progress import Display
+    from foretell.corpus.index_shards import deal
+
+    with Display() as display:
+        sizes = [len(each.text.encode()) for each in _read(arguments, display.reading)]
+    counts = deal(sizes, arguments.shards)
+    tokenizer = _tokenizer(arguments, lambda: list(_read(arguments)))
+    return tokenizer, len(sizes), save_shards(_read(arguments), counts, tokenizer, out)
+
+
+def _read(
+    arguments: Namespace, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Document]:
+    from foretell.audit.indexed import read_for_index
+
+    return read_for_index(Path(arguments.text), field=arguments.field, progress=progress)
+
+
+def _tokenizer(arguments: Namespace, read: Callable[[], list[Document]]) -> Tokenizer:
     from foretell.tokenizers import load_tokenizer, train_tokenizer
 
     if arguments.tokenizer is not None:
         return load_tokenizer(Path(arguments.tokenizer))
+    if arguments.kind == "bytes":
+        return train_tokenizer("bytes", [])
+    documents = read()
     texts = [document.text for document in documents]
     kind = arguments.kind or _choose_kind(documents)
     if kind == "whitespace":
@@ -220,7 +261,7 @@ def _contamination(arguments: Namespace) -> int:
     from foretell.audit.indexed import open_indexed, read_for_index
 
     indexed = open_indexed(Path(arguments.folder))
-    documents = read_for_index(Path(arguments.text), field=arguments.field)
+    documents = list(read_for_index(Path(arguments.text), field=arguments.field))
     found = find_contamination(indexed, documents, least_tokens=arguments.least)
     facts = {
         "documents": len(found.findings),

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.corpus import suffix_search
 from foretell.corpus.busy import ROWS, Busy, Continuations, find_busy
+from foretell.corpus.index_check import find_misfit
 from foretell.corpus.suffix_array import sort_suffixes
 from foretell.corpus.suffixes import check_length, lay_out
 
@@ -31,7 +32,6 @@ Ids = NDArray[np.int32]
 Stream = NDArray[np.uint16 | np.uint32]
 FACTS = "index.json"
 BATCH = 1 << 20
-CHECKED = 1 << 10
 
 
 class Match(NamedTuple):
@@ -40,6 +40,30 @@ class Match(NamedTuple):
     length: int
     low: int
     high: int
+
+
+class Place(NamedTuple):
+    """Where something stands: a place of an index's stream."""
+
+    holder: Index
+    at: int
+
+
+class Searchable(Protocol):
+    """What answers from sorted places: an `Index`, or `index_shards.Indexes` as if it were one."""
+
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def boundary(self) -> int: ...
+    @property
+    def tokenizer_fingerprint(self) -> str: ...
+    def __len__(self) -> int: ...
+    def count(self, phrase: ArrayLike) -> int: ...
+    def occurrences(self, phrase: ArrayLike, *, most: int) -> tuple[int, list[Place]]: ...
+    def continuations(self, context: ArrayLike) -> Continuations: ...
+    def match_suffix(self, context: ArrayLike) -> int: ...
+    def match_lengths(self, text: ArrayLike) -> Ids: ...
 
 
 class Names(Sequence[str]):
@@ -112,6 +136,14 @@ class Index:
             raise ValueError(f"a phrase holds the boundary ({self.boundary}); split it there")
         return suffix_search.find_range(self.stream, self.places, tokens, 0, len(self.places), 0)
 
+    def occurrences(self, phrase: ArrayLike, *, most: int) -> tuple[int, list[Place]]:
+        """How often phrase (n,) occurs, and the first `most` places. Raises as `find`."""
+        low, high = self.find(phrase)
+        places = self.places[low:high]
+        if high - low > most:
+            places = np.partition(places, most)[:most]
+        return high - low, [Place(self, place) for place in np.sort(places).tolist()]
+
     def continuations(self, context: ArrayLike) -> Continuations:
         """What follows context (n,) wherever it occurs, the boundary included as a token.
 
@@ -144,6 +176,10 @@ class Index:
         if len(boundaries):
             tokens = tokens[boundaries[-1] :]
         return Match(*suffix_search.longest_suffix(self.stream, self.places, tokens))
+
+    def match_suffix(self, context: ArrayLike) -> int:
+        """Tokens in the longest suffix of context (n,) that occurs."""
+        return self.longest_suffix(context).length
 
     def match_lengths(self, text: ArrayLike) -> Ids:
         """The longest match that begins at each place of text (n,), (n,).
@@ -280,14 +316,15 @@ def open_index(folder: Path) -> Index:
         width, boundary = int(facts["token_bytes"]), int(facts["boundary"])
         vocabulary_size, busy = int(facts["vocabulary_size"]), int(facts["busy"])
         fingerprint = str(facts["tokenizer_fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as problem:
         raise _damaged(folder / FACTS) from problem
     letters = _map(_path(folder, "names.letters"), "u1", None)
+    names = Names(letters, _map(_path(folder, "names.ends"), "<i8", documents))
     index = Index(
         _map(_path(folder, "stream"), "<u2" if width == 2 else "<u4", size),
         _map(_path(folder, "places"), "<i4", size),
         _map(_path(folder, "documents"), "<i8", documents + 1),
-        Names(letters, _map(_path(folder, "names.ends"), "<i8", documents)),
+        names,
         vocabulary_size,
         boundary,
         fingerprint,
@@ -298,35 +335,10 @@ def open_index(folder: Path) -> Index:
             _map(_path(folder, "busy.counts"), "<i4", None),
         ),
     )
-    _check(index, folder)
+    misfit = find_misfit(index, names)
+    if misfit is not None:
+        raise _damaged(_path(folder, misfit))
     return index
-
-
-def _check(index: Index, folder: Path) -> None:
-    """Raise DamagedModel unless the arrays fit each other: searches trust them with memory."""
-    size = len(index.stream)
-    if size < 1 or index.stream[0] != index.boundary or index.stream[-1] != index.boundary:
-        raise _damaged(_path(folder, "stream"))
-    ends = index.documents - 1
-    inside = len(ends) and (np.diff(ends, prepend=-1) > 0).all() and ends[-1] == size - 1
-    if not inside or ends[0] != 0 or (index.stream[ends] != index.boundary).any():
-        raise _damaged(_path(folder, "documents"))
-    assert isinstance(index.names, Names)
-    last = index.names.ends[-1] if len(index.names) else 0
-    if (np.diff(index.names.ends, prepend=0) < 0).any() or last != len(index.names.letters):
-        raise _damaged(_path(folder, "names.ends"))
-    if index.places.min() < 0 or index.places.max() >= size:
-        raise _damaged(_path(folder, "places"))
-    busy = index.busy
-    if (np.diff(busy.begins, prepend=0) < 0).any() or busy.begins[-1] != len(busy.tokens):
-        raise _damaged(_path(folder, "busy.begins"))
-    if len(busy.tokens) != len(busy.counts):
-        raise _damaged(_path(folder, "busy.counts"))
-    # Places of another stream of the same length are in no order here; a few pairs show it.
-    rows = np.linspace(0, size - 2, min(CHECKED, size - 1)).astype(np.int64)
-    firsts = index.stream[index.places[rows]], index.stream[index.places[rows + 1]]
-    if (firsts[0] > firsts[1]).any():
-        raise _damaged(_path(folder, "places"))
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -336,7 +348,8 @@ def _path(folder: Path, name: str) -> Path:
 def _map(path: Path, kind: str, size: int | None) -> NDArray[Any]:
     try:
         found = path.stat().st_size
-        if size is not None and found != size * np.dtype(kind).itemsize:
+        each = np.dtype(kind).itemsize
+        if found % each or (size is not None and found != size * each):
             raise _damaged(path)
         if found == 0:  # an empty file cannot be mapped
             return np.zeros(0, kind)

@@ -36,7 +36,7 @@ def sort_suffixes(stream: Stream) -> NDArray[np.int32]:
         most = MOST_BYTES // width
         raise ForetellError(
             f"{len(stream):,} tokens are too many for one index; cut the text into shards of at "
-            f"most {most:,} tokens, and build an index of each"
+            f"most {most:,} tokens, as `foretell index build --shards` does"
         )
     # In place where the widths agree: memory is what limits how much can be sorted at once.
     narrow = width < stream.dtype.itemsize

@@ -79,7 +79,8 @@ def list_continuations(  # type: ignore[no-untyped-def]
     found, row = 0, low
     if row < high and places[row] + depth >= len(stream):
         row += 1
-    while row < high:
+    # No more than there is room for, should places of an altered folder be in no order.
+    while row < high and found < len(tokens_out):
         token = stream[places[row] + depth]
         same, step = row, 1
         while row + step < high and stream[places[row + step] + depth] == token:

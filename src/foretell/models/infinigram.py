@@ -40,7 +40,7 @@ from foretell.contracts.language_model import (
     score_by_documents,
     score_documents,
 )
-from foretell.corpus.index import Index, Match, open_index
+from foretell.corpus.index import Index, Match, Searchable, open_index
 from foretell.corpus.suffix_search import find_range
 from foretell.models.grid import Grid, pick, read_grid
 from foretell.threads import in_threads
@@ -121,7 +121,7 @@ class InfiniGram:
 
     def __init__(
         self,
-        index: Index,
+        index: Searchable,
         beneath: LanguageModel,
         *,
         grid: Grid | None = None,
@@ -131,8 +131,12 @@ class InfiniGram:
         """own: 0 to 1 for each cell of the grid, (cells,), which `training.bucketing` fits; None
         is `default_own`. longest: tokens, beyond which no match is sought.
 
-        Raises ForetellError for an index of other tokens.
+        Raises ForetellError for an index of other tokens, or one in shards.
         """
+        if not isinstance(index, Index):
+            raise ForetellError(
+                "the infinity-gram searches one index, not shards; build the index without --shards"
+            )
         tokenizer = beneath.tokenizer
         theirs = index.vocabulary_size, index.boundary
         if theirs != (tokenizer.vocabulary_size, tokenizer.boundary) or (
