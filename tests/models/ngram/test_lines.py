@@ -123,3 +123,16 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
 def test_white_space_without_a_newline_is_nothing_to_count() -> None:
     with pytest.raises(TextError, match="no word and no newline"):
         estimate_lines(b" ", order=2, compat="kenlm")
+
+
+def test_backoffs_stay_in_place_where_nothing_follows() -> None:
+    # `lmplz` counts no end of this text, so nothing follows "a c", and it moves its back-offs.
+    model = estimate_lines(b"c\na c", order=3, compat="kenlm")
+    a, c = (model.tokenizer.encode(word).tokens[0] for word in "ac")
+    begun = model.trie.recipe.boundary
+    found = model.trie.find(np.array([[a, c], [begun, a]]))
+    assert found.there.all()
+    backoffs = model.trie.orders[1].backoffs[found.rows]
+    np.testing.assert_allclose(backoffs, [0.0, np.log(0.5)], atol=1e-6)
+    for sentence in ("a", "a c", "c"):
+        assert abs(total(model, sentence) - 1) < 1e-5
