@@ -47,6 +47,7 @@ def write_corpora(folder: Path, *, quick: bool) -> Corpora:
 
     lines = english_lines(20_000 if quick else WORDS)
     write("1,000 lines", lines[:1000])
+    write("1,000 lines of characters", characters_of(lines[:1000], CHARACTERS))
     write("one line", ["the cat sat on the mat , and the dog sat on the cat"] * REPEATS)
     write("misfiled", misfiled_lines())
     write("issue 427", ["r o t", "o a r", "o a t"])

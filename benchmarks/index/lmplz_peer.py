@@ -38,6 +38,8 @@ FALLBACKS: dict[tuple[float, ...], Discounts] = {
     (0.4, 0.9, 1.3): (0.4, 0.9, 1.3),
 }
 """What `--discount_fallback` is given, and what it means: the last number repeats."""
+FALLING = (("1,000 lines", 5), ("one line", 3), ("issue 427", 3))
+"""Texts and orders whose counts give no discounts: at the first, orders 4 and 5 alone."""
 TOLERANCE, DISCOUNT_TOLERANCE = 1e-4, 1e-6
 DIGITS = 6
 """Significant, of the discounts that `lmplz` prints."""
@@ -162,8 +164,8 @@ def _cases(corpora: dict[str, Path], *, quick: bool) -> Iterator[Case]:
             yield Case(corpus, order)
     for fallback in FALLBACKS:
         if fallback and not quick:
-            for corpus in ("one line", "issue 427"):
-                yield Case(corpus, 3, fallback=fallback)
+            for corpus, order in FALLING:
+                yield Case(corpus, order, fallback=fallback)
     if PRUNED in corpora:
         for order in PRUNING_ORDERS:
             for prune in PRUNING:
