@@ -1,10 +1,12 @@
-"""Parity with KenLM: golden files, its wheel on our files, its binaries in ours, and states."""
+"""Parity with KenLM: golden files, its wheel on our files, its binaries in ours, states, and our
+estimates against those of `lmplz`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from benchmarks.index.kenlm_peer import WALKS, compare_with_peer
+from benchmarks.index.lmplz_peer import compare_with_lmplz
 from benchmarks.kenlm_golden import compare_with_golden, golden_folder
 from benchmarks.result import Result
 
@@ -29,7 +31,17 @@ def measure(*, quick: bool) -> Result:
         golden[name] = {"same": same, "arpa": found["arpa"], "query": query}
         met = met and same
     peer = compare_with_peer(walks=WALKS // 100 if quick else WALKS)
-    figures = {"golden": golden, "peer": peer.figures}
-    if peer.agrees is None:
-        return Result(None, {**figures, "reason": "; ".join(peer.missing.values())})
-    return Result(met and peer.agrees, figures)
+    lmplz = compare_with_lmplz(quick=quick)
+    figures = {"golden": golden, "peer": peer.figures, "lmplz": lmplz.figures}
+    parts = (met, peer.agrees, lmplz.agrees)
+    if False in parts:
+        return Result(False, figures)
+    if None in parts:
+        reasons = [
+            reason
+            for part in (peer, lmplz)
+            if part.agrees is None
+            for reason in part.missing.values()
+        ]
+        return Result(None, {**figures, "reason": "; ".join(reasons)})
+    return Result(True, figures)

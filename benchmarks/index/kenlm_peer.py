@@ -64,13 +64,14 @@ def find_wheel() -> Found:
         return Found(None, "there is no module kenlm; pip install kenlm-ex")
 
 
-def estimate(lmplz: Path, text: Path, arpa: Path, order: int, *arguments: str) -> None:
-    """Run `lmplz` on a text. Raises CalledProcessError."""
+def estimate(lmplz: Path, text: Path, arpa: Path, order: int, *arguments: str) -> str:
+    """Run `lmplz` on a text; what it said on stderr. Raises CalledProcessError."""
     with open(text, "rb") as lines, open(arpa, "wb") as out:
-        subprocess.run(
+        done = subprocess.run(
             [lmplz, "-o", str(order), *arguments],
-            stdin=lines, stdout=out, stderr=subprocess.PIPE, check=True,
+            stdin=lines, stdout=out, stderr=subprocess.PIPE, check=True, cwd=arpa.parent,
         )  # fmt: skip
+    return done.stderr.decode("utf-8", "replace")
 
 
 def build(build_binary: Path, arpa: Path, binary: Path, kind: str) -> None:

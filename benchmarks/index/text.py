@@ -138,7 +138,7 @@ def _real(words: int) -> tuple[bytes, int]:
 
 def _lines() -> Iterator[bytes]:
     for document in builtin_documents():
-        yield from _clean(document.text.encode())
+        yield from clean_lines(document.text.encode())
     data = find_folder("FORETELL_DATA", "data")
     roots = [*([data] if data else []), *(Path(folder) for folder in FOLDERS)]
     for root in roots:
@@ -153,10 +153,11 @@ def _lines() -> Iterator[bytes]:
                     )
             except OSError:
                 continue
-            yield from _clean(text)
+            yield from clean_lines(text)
 
 
-def _clean(text: bytes) -> Iterator[bytes]:
+def clean_lines(text: bytes) -> Iterator[bytes]:
+    """Lines of three words and more, without tags, entities and reserved words."""
     text = unescape(TAG.sub(b" ", text).decode("utf-8", "replace")).encode("utf-8", "replace")
     for line in RESERVED.sub(b" ", text).splitlines():
         words = line.split()

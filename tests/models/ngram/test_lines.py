@@ -146,3 +146,16 @@ def test_links_that_counting_knows_are_those_that_a_trie_finds(
         assert len(trie.links) == len(found) == max(0, order - 2)
         for mine, theirs in zip(trie.links, found, strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+def test_backoffs_stay_in_place_where_nothing_follows() -> None:
+    # `lmplz` counts no end of this text, so nothing follows "a c", and it moves its back-offs.
+    model = estimate_lines(b"c\na c", order=3, compat="kenlm")
+    a, c = (model.tokenizer.encode(word).tokens[0] for word in "ac")
+    begun = model.trie.recipe.boundary
+    found = model.trie.find(np.array([[a, c], [begun, a]]))
+    assert found.there.all()
+    backoffs = model.trie.orders[1].backoffs[found.rows]
+    np.testing.assert_allclose(backoffs, [0.0, np.log(0.5)], atol=1e-6)
+    for sentence in ("a", "a c", "c"):
+        assert abs(total(model, sentence) - 1) < 1e-5
