@@ -40,6 +40,9 @@ FALLBACKS: dict[tuple[float, ...], Discounts] = {
 """What `--discount_fallback` is given, and what it means: the last number repeats."""
 FALLING = (("1,000 lines", 5), ("one line", 3), ("issue 427", 3))
 """Texts and orders whose counts give no discounts: at the first, orders 4 and 5 alone."""
+EXTRAS = ("interpolate_unigrams 0", "vocab_pad", "limit_vocab_file")
+EXTRA_CORPUS, EXTRA_ORDERS = "1,000 lines", (2, 3, 5)
+PADDED = 100_000
 TOLERANCE, DISCOUNT_TOLERANCE = 1e-4, 1e-6
 DIGITS = 6
 """Significant, of the discounts that `lmplz` prints."""
@@ -54,12 +57,14 @@ class Case:
     order: int
     prune: tuple[int, ...] = ()
     fallback: tuple[float, ...] = ()
+    extra: str = ""
+    """One of EXTRAS."""
 
     def __str__(self) -> str:
         name = f"{self.corpus}, order {self.order}"
         for what, numbers in (("prune", self.prune), ("fallback", self.fallback)):
             name += f", {what} {' '.join(map(str, numbers))}" if numbers else ""
-        return name
+        return name + (f", {self.extra}" if self.extra else "")
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ class Comparison:
         groups: dict[str, list[tuple[Case, Difference]]] = {}
         for case, found in self.differences.items():
             group = case.corpus + (", pruned" if case.prune else "")
+            group += f", {case.extra}" if case.extra else ""
             groups.setdefault(group, []).append((case, found))
         return {
             "agrees": self.agrees,
@@ -166,6 +172,10 @@ def _cases(corpora: dict[str, Path], *, quick: bool) -> Iterator[Case]:
         if fallback and not quick:
             for corpus, order in FALLING:
                 yield Case(corpus, order, fallback=fallback)
+    if EXTRA_CORPUS in corpora:
+        for order in EXTRA_ORDERS:
+            for extra in EXTRAS:
+                yield Case(EXTRA_CORPUS, order, extra=extra)
     if PRUNED in corpora:
         for order in PRUNING_ORDERS:
             for prune in PRUNING:
@@ -183,6 +193,9 @@ def compare_case(lmplz: Path, text: Path, case: Case, scratch: Path) -> Differen
         prune=case.prune or (0,),
         fallback=FALLBACKS[case.fallback],
         compat="kenlm",
+        interpolate_unigrams=case.extra != EXTRAS[0],
+        vocabulary_pad=PADDED if case.extra == EXTRAS[1] else 0,
+        vocabulary=every_second_word(text) if case.extra == EXTRAS[2] else None,
     )
     write_arpa(model, mine, replace=True)
     recipe = model.trie.recipe
@@ -195,7 +208,9 @@ def compare_case(lmplz: Path, text: Path, case: Case, scratch: Path) -> Differen
         same_discounts=same,
         fallen=fallen,
         same_fallen=fallen == said.fallen,
-        same_refusal=refused == said.refused and _refuses(text, case, said.refused),
+        # Discounts come from what is there before anything is left out.
+        same_refusal=refused == said.refused
+        and (bool(case.extra) or _refuses(text, case, said.refused)),
     )
 
 
@@ -204,6 +219,14 @@ def run_lmplz(lmplz: Path, text: Path, arpa: Path, case: Case) -> Said:
     arguments = ["-S", "1G", "-T", str(arpa.parent)]
     if case.prune:
         arguments += ["--prune", *map(str, case.prune)]
+    if case.extra == EXTRAS[0]:
+        arguments += ["--interpolate_unigrams", "0"]
+    elif case.extra == EXTRAS[1]:
+        arguments += ["--vocab_pad", str(PADDED)]
+    elif case.extra == EXTRAS[2]:
+        words = arpa.with_name("words.txt")
+        words.write_bytes(b" ".join(every_second_word(text)))
+        arguments += ["--limit_vocab_file", str(words)]
     refused = None
     try:
         printed = estimate(lmplz, text, arpa, case.order, *arguments)
@@ -221,6 +244,11 @@ def run_lmplz(lmplz: Path, text: Path, arpa: Path, case: Case) -> Said:
         fallen=[int(order) + 1 for order in SUBSTITUTED.findall(printed)],
         refused=refused,
     )
+
+
+def every_second_word(text: Path) -> list[bytes]:
+    """Half of the different words of a text, in the order of their appearance."""
+    return list(dict.fromkeys(text.read_bytes().split()))[::2]
 
 
 def compare_discounts(

@@ -27,8 +27,10 @@ class Clock:
         ending = ENDING * self.seconds
         if self.measured:
             each = max(self.measured)
-            # The mixture reads what every part read, and the report reads some of it again.
-            ending = max(ending, 1.3 * sum(self.measured) / len(self.measured) * len(self.shares))
+            # The mixture reads what every network read, those that are done too, and the report
+            # reads some of it again.
+            networks = len(self.measured) + len(self.shares)
+            ending = max(ending, 1.3 * sum(self.measured) / len(self.measured) * networks)
         left = self.end - monotonic() - each * len(self.shares) - ending
         return left * share / sum(self.shares)
 
