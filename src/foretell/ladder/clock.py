@@ -30,7 +30,7 @@ class Clock:
             # The mixture reads what every network read, those that are done too, and the report
             # reads some of it again.
             networks = len(self.measured) + len(self.shares)
-            ending = max(ending, 1.3 * sum(self.measured) / len(self.measured) * networks)
+            ending = max(ending, 1.8 * sum(self.measured) / len(self.measured) * networks)
         left = self.end - monotonic() - each * len(self.shares) - ending
         return left * share / sum(self.shares)
 
