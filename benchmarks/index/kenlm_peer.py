@@ -160,6 +160,11 @@ def _fields(answer: Any) -> tuple[float, int, bool]:
     return answer.log_prob, answer.ngram_length, answer.oov
 
 
+def all_agree(agreements: Sequence[bool]) -> bool | None:
+    """Of all that was compared; None if nothing was."""
+    return all(agreements) if agreements else None
+
+
 @dataclass
 class Comparison:
     """All that was compared, and what could not be, with the reasons."""
@@ -169,10 +174,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool | None:
-        """None if nothing was compared."""
-        if not self.differences:
-            return None
-        return all(each.agrees for each in self.differences.values())
+        return all_agree([each.agrees for each in self.differences.values()])
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.index.arpa_columns import ArpaDifference, compare_arpa
-from benchmarks.index.kenlm_peer import estimate, find_tool
+from benchmarks.index.kenlm_peer import all_agree, estimate, find_tool
 from benchmarks.index.lmplz_corpora import write_corpora
 from benchmarks.result import say
 from foretell.contracts.errors import ForetellError
@@ -105,10 +105,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool | None:
-        """None if nothing was compared."""
-        if not self.differences:
-            return None
-        return all(each.agrees for each in self.differences.values())
+        return all_agree([each.agrees for each in self.differences.values()])
 
     @property
     def figures(self) -> dict[str, Any]:
