@@ -221,7 +221,7 @@ def run_lmplz(lmplz: Path, text: Path, arpa: Path, case: Case) -> Said:
     elif case.extra == EXTRAS[1]:
         arguments += ["--vocab_pad", str(PADDED)]
     elif case.extra == EXTRAS[2]:
-        words = arpa.with_name("words.txt")
+        words = arpa.with_name("limit.vocab")
         words.write_bytes(b" ".join(every_second_word(text)))
         arguments += ["--limit_vocab_file", str(words)]
     refused = None
