@@ -11,9 +11,9 @@ import torch
 from foretell import models
 from foretell.contracts.errors import DamagedModel, OutputExists
 from foretell.models.mixture import Mixture
+from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.network import NeuralModel, UnlimitedModel
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
-from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.models.ngram import NGram, estimate
 from foretell.models.sliding import Sliding
 from foretell.storage import (
@@ -165,7 +165,7 @@ def build(family: str) -> models.LanguageModel:
     lstm = UnlimitedModel(RecurrentNetwork(RecurrentSizes("lstm", size, 4, 6)), tokenizer)
     if family == "lstm":
         return lstm
-    gpt = NeuralModel(Transformer(TransformerSizes(size, 8, 8, 2, 1)), tokenizer)
+    gpt = NeuralModel(GPT2(GPT2Sizes(size, 8, 8, 2, 1)), tokenizer)
     return Mixture([ngram, lstm, Sliding(gpt)], [1, 2, 1])
 
 

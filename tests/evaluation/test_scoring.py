@@ -13,8 +13,8 @@ from foretell.evaluation.intervals import ratio_interval
 from foretell.evaluation.scoring import Reading, read_texts, score_texts, sign
 from foretell.evaluation.surprisal import contrasts, surprisals
 from foretell.models.mixture import Mixture
+from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.network import NeuralModel
-from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.models.ngram import NGram, estimate
 from foretell.models.sliding import Sliding
 from foretell.tokenizers import Bytes, Characters, Subwords, Words
@@ -31,8 +31,8 @@ def ngram(tokenizer, order=3, texts=TEXTS):
 
 def gpt(tokenizer):
     torch.manual_seed(0)
-    sizes = TransformerSizes(tokenizer.vocabulary_size, context=12, width=16, heads=2, layers=1)
-    return NeuralModel(Transformer(sizes), tokenizer)
+    sizes = GPT2Sizes(tokenizer.vocabulary_size, context=12, width=16, heads=2, layers=1)
+    return NeuralModel(GPT2(sizes), tokenizer)
 
 
 TOKENIZERS = {

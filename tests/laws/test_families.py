@@ -14,9 +14,11 @@ from foretell.models.buckets import Buckets, Parts
 from foretell.models.grid import Grid
 from foretell.models.infinigram import InfiniGram, default_own
 from foretell.models.mixture import Mixture
+from foretell.models.neural.gpt import GPT, GPTSizes
+from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
+from foretell.models.neural.llama import Llama, LlamaSizes
 from foretell.models.neural.network import NeuralModel, UnlimitedModel
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
-from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.models.ngram import NGram, estimate, quantize
 from foretell.models.recent import RecentSettings, RecentText
 from foretell.models.replay import Replay
@@ -50,8 +52,24 @@ def recurrent(tokenizer, cell):
 
 def gpt(tokenizer):
     torch.manual_seed(0)
-    sizes = TransformerSizes(tokenizer.vocabulary_size, context=20, width=32, heads=2, layers=2)
-    return NeuralModel(stirred(Transformer(sizes)), tokenizer)
+    sizes = GPTSizes(
+        tokenizer.vocabulary_size, context=20, width=32, heads=2, layers=2, tables=(50, 60)
+    )
+    return NeuralModel(stirred(GPT(sizes)), tokenizer)
+
+
+def gpt2(tokenizer):
+    torch.manual_seed(0)
+    sizes = GPT2Sizes(tokenizer.vocabulary_size, context=20, width=32, heads=2, layers=2)
+    return NeuralModel(stirred(GPT2(sizes)), tokenizer)
+
+
+def llama(tokenizer):
+    torch.manual_seed(0)
+    sizes = LlamaSizes(
+        tokenizer.vocabulary_size, context=20, width=32, heads=4, layers=2, inner=48, key_heads=2
+    )
+    return NeuralModel(stirred(Llama(sizes)), tokenizer)
 
 
 def stirred(network):
@@ -100,6 +118,8 @@ FAMILIES: dict[str, Callable[..., LanguageModel]] = {
     "gru": lambda tokenizer: recurrent(tokenizer, "gru"),
     "lstm": lambda tokenizer: recurrent(tokenizer, "lstm"),
     "gpt": gpt,
+    "gpt2": gpt2,
+    "llama": llama,
     "sliding": lambda tokenizer: Sliding(gpt(tokenizer)),
     "mixture": mixture,
     "infinigram": infinigram,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
-from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.training.optimizers import Muon, build_optimizers, orthogonalise
 
 
@@ -112,7 +112,7 @@ def test_parameters_without_a_gradient_stay() -> None:
 @pytest.mark.parametrize("family", ["gpt", "lstm"])
 def test_each_parameter_has_one_optimizer(family: str, rate: float | None) -> None:
     network = (
-        Transformer(TransformerSizes(30, 8, 8, 2, 2))
+        GPT2(GPT2Sizes(30, 8, 8, 2, 2))
         if family == "gpt"
         else RecurrentNetwork(RecurrentSizes("lstm", 30, 8, 8))
     )

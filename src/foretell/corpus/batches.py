@@ -47,6 +47,17 @@ class Batch:
     def count(self) -> int:
         return int(self.scored.sum())
 
+    def take(self, rows: slice) -> Batch:
+        """Some of the rows."""
+        return Batch(
+            tokens=self.tokens[rows],
+            targets=self.targets[rows],
+            scored=self.scored[rows],
+            segments=None if self.segments is None else self.segments[rows],
+            positions=None if self.positions is None else self.positions[rows],
+            fresh=self.fresh,
+        )
+
 
 def with_boundaries(
     documents: Sequence[NDArray[np.int32]], boundary: int

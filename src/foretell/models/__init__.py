@@ -16,7 +16,9 @@ from foretell.storage import check_seal, new_folder, seal
 FAMILIES = {
     "ngram": "foretell.models.ngram.model",
     "recurrent": "foretell.models.neural.recurrent",
-    "transformer": "foretell.models.neural.transformer",
+    "gpt": "foretell.models.neural.gpt",
+    "gpt2": "foretell.models.neural.gpt2",
+    "llama": "foretell.models.neural.llama",
     "mixture": "foretell.models.mixture",
     "sliding": "foretell.models.sliding",
     "infinigram": "foretell.models.infinigram",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.batches import Batch, lanes, pack, with_boundaries
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
+from foretell.models.neural.noise import Noise, set_noise
 from foretell.training.optimizers import build_optimizers
 from foretell.training.schedules import warm_up_then_decay
 
@@ -51,6 +53,9 @@ class GradientSettings:
     """Largest norm of a gradient."""
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
+    rows_at_once: int | None = None
+    """Rows read together before their gradients are added up; None: all. Decides how much memory
+    a batch takes, and nothing that is learned."""
 
 
 class GradientLearner:
@@ -72,7 +77,8 @@ class GradientLearner:
 
     @property
     def recipe(self) -> str:
-        return f"{self.network.sizes} {self.settings} {self.tokenizer.fingerprint}"
+        settings = replace(self.settings, rows_at_once=None)
+        return f"{self.network.sizes} {settings} {self.tokenizer.fingerprint}"
 
     def feed(self, texts: Sequence[str]) -> None:
         tokens = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
@@ -91,34 +97,49 @@ class GradientLearner:
         """One step of descent. Raises ForetellError if the loss is no longer a number."""
         settings = self.settings
         factor = warm_up_then_decay(spent, warm_up=settings.warm_up, decay=settings.decay)
-        self.network.train()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed * 1_000_003 + self.updates)
-            loss, self._memory = self._loss(batch)
-        if not torch.isfinite(loss):
-            raise ForetellError(
-                f"the loss is {loss.item()} at update {self.updates}; "
-                "train again with a smaller learning rate"
-            )
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        nats = self._add_gradients(batch)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        if not (isfinite(nats) and torch.isfinite(norm)):
+            raise ForetellError(
+                f"the loss is {nats / batch.count} at update {self.updates}; "
+                "train again with a smaller learning rate"
+            )
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
             optimizer.step()
         self.updates += 1
-        return Progress(float(loss.detach()) * batch.count, batch.count)
+        return Progress(nats, batch.count)
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, Any]:
-        """Mean nats of the scored targets, and the memory to carry on."""
-        tokens = _tensor(batch.tokens)
+    def _add_gradients(self, batch: Batch) -> float:
+        """Gradients of the mean over the whole batch, a few rows at a time; its nats."""
+        self.network.train()
+        rows = len(batch.tokens)
+        at_once = self.settings.rows_at_once or rows
+        total, memories = 0.0, []
+        for start in range(0, rows, at_once):
+            numbers = range(start, min(rows, start + at_once))
+            set_noise(self.network, Noise(self.settings.seed, self.updates, numbers))
+            before = None if batch.fresh else self._memory.select(numbers)
+            nats, memory = self._nats(batch.take(slice(numbers.start, numbers.stop)), before)
+            (nats / batch.count).backward()
+            total += float(nats.detach())
+            memories.append(memory)
+        self._memory = memories[0]
+        for memory in memories[1:]:
+            if memory is not None:
+                self._memory = self._memory.join(memory)
+        return total
+
+    def _nats(self, batch: Batch, memory: Any) -> tuple[Tensor, Any]:
+        """Sum over the scored targets, and the memory to carry on."""
         low = self.settings.precision == "bfloat16"
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
             hidden, memory = self.network.learn(
-                tokens,
-                memory=None if batch.fresh else self._memory,
+                _tensor(batch.tokens),
+                memory=memory,
                 segments=None if batch.segments is None else _tensor(batch.segments),
                 positions=None if batch.positions is None else _tensor(batch.positions),
             )
@@ -128,7 +149,8 @@ class GradientLearner:
             else:
                 hidden, targets = hidden[scored], _tensor(batch.targets)[scored]
             logits = self.network.logits(hidden)
-        return F.cross_entropy(logits.float(), targets), memory
+        nats = F.cross_entropy(logits.float(), targets, reduction="sum")
+        return nats, None if memory is None else memory.detach()
 
     def end_pass(self) -> None:
         """Passes leave nothing behind; every one begins with fresh rows."""

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 
 from foretell.contracts.tokenizer import Tokenizer
+from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.network import Network
 from foretell.models.neural.recurrent import Cell, RecurrentNetwork, RecurrentSizes
-from foretell.models.neural.transformer import Transformer, TransformerSizes
 from foretell.training.gradient import GradientLearner, GradientSettings
 from foretell.training.recipes import Needs
 
@@ -39,7 +39,8 @@ def estimate_needs(family: str, tokenizer: Tokenizer) -> Needs:
 
 def _network(family: str, vocabulary: int) -> Network:
     if family == "gpt":
-        return Transformer(TransformerSizes(vocabulary, context=64, width=96, heads=3, layers=3))
+        tables = (4096, 16384, 65536)
+        return GPT(GPTSizes(vocabulary, context=64, width=96, heads=3, layers=3, tables=tables))
     cells: dict[str, Cell] = {"lstm": "lstm", "gru": "gru", "rnn": "rnn"}
     return RecurrentNetwork(RecurrentSizes(cells[family], vocabulary, width=128, hidden=256))
 

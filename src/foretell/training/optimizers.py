@@ -85,7 +85,7 @@ def build_optimizers(
 
     matrix_learning_rate: of Muon for the matrices between embeddings; None: AdamW has them too.
     """
-    tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
+    tables = {id(module.weight) for module in network.outer_tables()}
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for parameter in network.parameters():

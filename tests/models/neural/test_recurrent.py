@@ -11,6 +11,7 @@ from torch import Tensor
 
 from foretell import models
 from foretell.models.neural.network import UnlimitedModel
+from foretell.models.neural.noise import Noise, set_noise
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
 from foretell.tokenizers import Bytes
 
@@ -36,8 +37,8 @@ def by_hand(folder: Path, cell: str, tokens: list[int]) -> Tensor:
     for token in tokens:
         x = w["embedding.weight"][token]
         for n in range(sizes["layers"]):
-            a = w[f"cells.weight_ih_l{n}"] @ x + w[f"cells.bias_ih_l{n}"]
-            b = w[f"cells.weight_hh_l{n}"] @ h[n] + w[f"cells.bias_hh_l{n}"]
+            a = w[f"cells.{n}.weight_ih_l0"] @ x + w[f"cells.{n}.bias_ih_l0"]
+            b = w[f"cells.{n}.weight_hh_l0"] @ h[n] + w[f"cells.{n}.bias_hh_l0"]
             if cell == "rnn":
                 h[n] = torch.tanh(a + b)
             elif cell == "gru":
@@ -125,11 +126,16 @@ def test_dropout_is_for_training_alone() -> None:
     network = model.network.train()
     ids = torch.from_numpy(tokens.astype(np.int64))
     nothing = {"memory": None, "segments": None, "positions": None}
-    assert not torch.equal(network.learn(ids, **nothing)[0], network.learn(ids, **nothing)[0])
+    hidden = []
+    for update in (0, 0, 1):
+        set_noise(network, Noise(seed=0, update=update, rows=[0]))
+        hidden.append(network.learn(ids, **nothing)[0])
+    assert torch.equal(hidden[0], hidden[1])
+    assert not torch.equal(hidden[0], hidden[2])
     network.eval()
 
 
 def test_an_lstm_begins_with_an_open_forget_gate() -> None:
     network = RecurrentNetwork(RecurrentSizes("lstm", 30, 4, 6))
-    bias = network.cells.bias_ih_l0 + network.cells.bias_hh_l0
+    bias = network.cells[0].bias_ih_l0 + network.cells[0].bias_hh_l0
     assert bias.tolist() == [0.0] * 6 + [1.0] * 6 + [0.0] * 12

@@ -36,10 +36,12 @@ class FixedMemory:
 
 
 class RowBuffer:
-    """Keys and values of one row, (layers, 2, heads, capacity, size), and how many are used."""
+    """Keys and values of one row, (layers, 2, heads, capacity, size), the tokens (capacity,) that
+    they came from, and how many are used."""
 
-    def __init__(self, storage: Tensor, used: int) -> None:
+    def __init__(self, storage: Tensor, tokens: Tensor, used: int) -> None:
         self.storage = storage
+        self.tokens = tokens
         self.used = used
 
     def reserve(self, length: int, more: int) -> RowBuffer:
@@ -53,7 +55,9 @@ class RowBuffer:
         shape[3] = max(16, 2 * (length + more))
         storage = self.storage.new_zeros(shape)
         storage[:, :, :, :length] = self.storage[:, :, :, :length]
-        return RowBuffer(storage, length + more)
+        tokens = self.tokens.new_zeros(shape[3])
+        tokens[:length] = self.tokens[:length]
+        return RowBuffer(storage, tokens, length + more)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class GrowingMemory:
     @staticmethod
     def empty(rows: int, like: Tensor, *, layers: int, heads: int, size: int) -> GrowingMemory:
         storage = like.new_zeros((layers, 2, heads, 0, size))
-        return GrowingMemory(tuple(RowBuffer(storage, 0) for _ in range(rows)), (0,) * rows)
+        tokens = torch.zeros(0, dtype=torch.int64)
+        return GrowingMemory(tuple(RowBuffer(storage, tokens, 0) for _ in range(rows)), (0,) * rows)
 
     def select(self, rows: Sequence[int]) -> GrowingMemory:
         return GrowingMemory(
@@ -79,14 +84,25 @@ class GrowingMemory:
     def truncate(self, lengths: Sequence[int]) -> GrowingMemory:
         return GrowingMemory(self.buffers, tuple(lengths))
 
-    def grow(self, more: int) -> GrowingMemory:
-        """The memory after `more` further tokens a row, whose places are still to be written."""
+    def latest(self, count: int) -> Tensor:
+        """The last tokens of each row, (B, count); -1 where a row has fewer."""
+        found = torch.full((len(self.buffers), count), -1)
+        for row, (buffer, length) in enumerate(zip(self.buffers, self.lengths, strict=True)):
+            known = min(count, length)
+            found[row, count - known :] = buffer.tokens[length - known : length]
+        return found
+
+    def grow(self, tokens_BT: Tensor) -> GrowingMemory:
+        """The memory after these tokens, whose keys and values are still to be written."""
+        more = tokens_BT.shape[1]
         pairs = zip(self.buffers, self.lengths, strict=True)
         buffers = tuple(buffer.reserve(length, more) for buffer, length in pairs)
+        for buffer, length, tokens_T in zip(buffers, self.lengths, tokens_BT, strict=True):
+            buffer.tokens[length : length + more] = tokens_T
         return GrowingMemory(buffers, tuple(length + more for length in self.lengths))
 
     def write(self, layer: int, keys_BHTE: Tensor, values_BHTE: Tensor) -> None:
-        """Fill the last T places of a layer; only straight after `grow(T)`."""
+        """Fill the last T places of a layer; only straight after `grow`."""
         width = keys_BHTE.shape[2]
         for row, (buffer, length) in enumerate(zip(self.buffers, self.lengths, strict=True)):
             buffer.storage[layer, 0, :, length - width : length] = keys_BHTE[row]

@@ -44,13 +44,18 @@ class Memory(Protocol):
 
 
 class Network(nn.Module):
-    """A causal network with a softmax tied to its embedding: P(w | ...) = exp(w.h) / Z."""
+    """A causal network with a softmax at its end: P(w | ...) = exp(w.h) / Z."""
 
     family: str
     sizes: Any
     """All that decides the shape of the weights; a frozen dataclass with a repr."""
     context: int | None
     embedding: nn.Embedding
+
+    def outer_tables(self) -> list[nn.Module]:
+        """Modules whose weight (rows, D) has a row a token or n-gram; they learn at other rates
+        than the matrices between them."""
+        return [module for module in self.modules() if isinstance(module, nn.Embedding)]
 
     @abstractmethod
     def empty_memory(self, rows: int) -> Memory: ...

@@ -18,10 +18,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Memory, Network, UnlimitedModel, write_weights
+from foretell.models.neural.noise import Dropout, WeightDrop
 from foretell.tokenizers import load_tokenizer
 
 Cell = Literal["rnn", "gru", "lstm"]
@@ -38,6 +40,9 @@ class RecurrentSizes:
     hidden: int
     layers: int = 1
     dropout: float = 0.0
+    """Before, between and after the layers, of the same numbers at all tokens of a row."""
+    weight_drop: float = 0.0
+    """Of the weights from hidden to hidden, drawn once an update (Merity et al. 2017)."""
 
 
 class RecurrentNetwork(Network):
@@ -50,10 +55,14 @@ class RecurrentNetwork(Network):
         super().__init__()
         self.sizes = sizes
         self.embedding = nn.Embedding(sizes.vocabulary, sizes.width)
-        between = sizes.dropout if sizes.layers > 1 else 0.0
-        self.cells = CELLS[sizes.cell](
-            sizes.width, sizes.hidden, sizes.layers, batch_first=True, dropout=between
+        inputs = [sizes.width] + [sizes.hidden] * (sizes.layers - 1)
+        self.cells = nn.ModuleList(
+            CELLS[sizes.cell](size, sizes.hidden, batch_first=True) for size in inputs
         )
+        self.drops = nn.ModuleList(
+            Dropout(sizes.dropout, variational=True) for _ in range(sizes.layers + 1)
+        )
+        self.weight_drops = nn.ModuleList(WeightDrop(sizes.weight_drop) for _ in inputs)
         self.projection = nn.Linear(sizes.hidden, sizes.width)
         self.bias = nn.Parameter(torch.zeros(sizes.vocabulary))
         self.reset()
@@ -85,15 +94,17 @@ class RecurrentNetwork(Network):
 
     def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, FixedMemory]:
         assert isinstance(memory, FixedMemory)
-        drop = self.sizes.dropout
-        embedded = F.dropout(self.embedding(tokens), drop, self.training)
-        if self.sizes.cell == "lstm":
-            outputs, parts = self.cells(embedded, memory.parts)
-        else:
-            outputs, part = self.cells(embedded, memory.parts[0])
-            parts = (part,)
-        hidden = self.projection(F.dropout(outputs, drop, self.training))
-        return hidden, FixedMemory(tuple(parts))
+        x_BTD = self.drops[0](self.embedding(tokens))
+        after: list[tuple[Tensor, ...]] = []
+        for index, cell in enumerate(self.cells):
+            state = tuple(part[index : index + 1].contiguous() for part in memory.parts)
+            weights = {"weight_hh_l0": self.weight_drops[index](cell.weight_hh_l0)}
+            given = state if self.sizes.cell == "lstm" else state[0]
+            x_BTD, state = functional_call(cell, weights, (x_BTD, given))
+            after.append(state if isinstance(state, tuple) else (state,))
+            x_BTD = self.drops[index + 1](x_BTD)
+        parts = tuple(torch.cat(layers) for layers in zip(*after, strict=True))
+        return self.projection(x_BTD), FixedMemory(parts)
 
     def learn(
         self,

@@ -1,138 +1,99 @@
-"""GPT-2 exactly as published (Radford et al. 2019), saved as Hugging Face's GPT2LMHeadModel.
+"""What every transformer here shares: how it learns from rows and reads on from a memory.
 
-    x = embedding[token] + positions[place]
-    x = x + attention(norm(x));  x = x + mlp(norm(x))      in each layer
-    P(w | ...) = exp(w.h) / Z,  h = norm(x),  w the rows of the embedding
+    x = embed(tokens)
+    x = enter(x);  q, k, v = project(x);  x = finish(x, softmax(q k) v)      in each layer
+    h = norm(x)
 
-Shape suffixes: B rows, T new tokens, S all tokens so far, H heads, E size of a head, D = H * E.
+A family says what these five are, and its sizes; see gpt.py, gpt2.py, llama.py.
+
+Shape suffixes: B rows, T new tokens, S all tokens so far, H heads, E size of a head, D width of
+the stream, N tokens that the embedding looks back.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from math import sqrt
-from pathlib import Path
-from typing import cast
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from foretell.contracts.tokenizer import Tokenizer
 from foretell.models.neural.memories import GrowingMemory
-from foretell.models.neural.network import Memory, Network, NeuralModel, write_weights
-from foretell.tokenizers import load_tokenizer
-
-
-@dataclass(frozen=True)
-class TransformerSizes:
-    """All that decides the shape of the weights, and the dropout that they were trained with."""
-
-    vocabulary: int
-    context: int
-    width: int
-    heads: int
-    layers: int
-    dropout: float = 0.0
+from foretell.models.neural.network import Memory, Network
 
 
 class Layer(nn.Module):
-    """One block: attention, then a perceptron four times as wide, each added to its input."""
+    """One block of a transformer."""
 
-    def __init__(self, sizes: TransformerSizes) -> None:
-        super().__init__()
-        self.heads, self.dropout = sizes.heads, sizes.dropout
-        self.attention_norm = nn.LayerNorm(sizes.width)
-        self.attention_in = nn.Linear(sizes.width, 3 * sizes.width)
-        self.attention_out = nn.Linear(sizes.width, sizes.width)
-        self.mlp_norm = nn.LayerNorm(sizes.width)
-        self.mlp_in = nn.Linear(sizes.width, 4 * sizes.width)
-        self.mlp_out = nn.Linear(4 * sizes.width, sizes.width)
+    def enter(self, x_BTD: Tensor, first_BTD: Tensor) -> Tensor:
+        """What the layer begins with; first: what the embedding gave."""
+        return x_BTD
 
-    def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (B, H, T, E)."""
-        rows, width, size = x_BTD.shape
-        parts = self.attention_in(self.attention_norm(x_BTD))
-        parts = parts.view(rows, width, 3, self.heads, size // self.heads)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
-        return queries, keys, values
+    @abstractmethod
+    def project(self, x_BTD: Tensor, turns: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, E), and keys and values, of which there may be fewer heads."""
 
+    @abstractmethod
     def finish(self, x_BTD: Tensor, mixed_BHTE: Tensor) -> Tensor:
         """Add what attention brought, then what the perceptron makes of it."""
-        mixed = mixed_BHTE.transpose(1, 2).flatten(2)
-        x_BTD = x_BTD + F.dropout(self.attention_out(mixed), self.dropout, self.training)
-        inner = F.gelu(self.mlp_in(self.mlp_norm(x_BTD)), approximate="tanh")
-        return x_BTD + F.dropout(self.mlp_out(inner), self.dropout, self.training)
 
 
 class Transformer(Network):
     """See the module. Knows no text: tokens in, vectors out."""
 
-    family = "transformer"
-    positions: nn.Embedding
-    norm: nn.LayerNorm
-
-    def __init__(self, sizes: TransformerSizes) -> None:
-        super().__init__()
-        self.sizes = sizes
-        self.context = sizes.context
-        self.embedding = nn.Embedding(sizes.vocabulary, sizes.width)
-        self.positions = nn.Embedding(sizes.context, sizes.width)
-        self.layers = nn.ModuleList(Layer(sizes) for _ in range(sizes.layers))
-        self.norm = nn.LayerNorm(sizes.width)
-        self.reset()
-
-    @torch.no_grad()
-    def reset(self) -> None:
-        """Draw the first weights from the generator in force.
-
-        Unlike the published ones, the projections that add to the stream begin at zero, so that
-        a layer begins as the identity; see docs/decisions.
-        """
-        nn.init.normal_(self.embedding.weight, std=0.02)
-        nn.init.normal_(self.positions.weight, std=0.01)
-        for layer in self.layers:
-            for name, weight in layer.named_parameters():
-                if name.endswith(("_out.weight", "bias")):
-                    nn.init.zeros_(weight)
-                elif weight.ndim == 2:
-                    nn.init.normal_(weight, std=1 / sqrt(weight.shape[1]))
+    context: int
+    norm: Callable[[Tensor], Tensor]
+    """What the last layer's stream becomes."""
 
     @property
-    def blocks(self) -> list[Layer]:
-        return [cast(Layer, layer) for layer in self.layers]
+    def looks_back(self) -> int:
+        """Tokens before its own that the embedding of a place depends on."""
+        return 0
+
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[Layer]: ...
+
+    @abstractmethod
+    def memory_shape(self) -> tuple[int, int, int]:
+        """Layers, heads of keys and values, size of a head."""
+
+    @abstractmethod
+    def embed(self, tokens_BT: Tensor, recent_BTN: Tensor, places_BT: Tensor) -> Tensor:
+        """The stream (B, T, D) before the first layer. recent: the tokens before each, the
+        nearest first, and -1 where the text has not begun."""
+
+    def turns(self, places_BT: Tensor) -> Any:
+        """What `project` needs to know of the places; nothing, unless positions are rotary."""
+        return None
 
     def empty_memory(self, rows: int) -> GrowingMemory:
-        sizes = self.sizes
-        return GrowingMemory.empty(
-            rows,
-            self.embedding.weight,
-            layers=sizes.layers,
-            heads=sizes.heads,
-            size=sizes.width // sizes.heads,
-        )
+        layers, heads, size = self.memory_shape()
+        weight = self.embedding.weight
+        return GrowingMemory.empty(rows, weight, layers=layers, heads=heads, size=size)
 
     def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, GrowingMemory]:
         assert isinstance(memory, GrowingMemory)
         width = tokens.shape[1]
         before_B = torch.tensor(memory.lengths)
         places_BT = before_B[:, None] + torch.arange(width)
-        memory = memory.grow(width)
         fresh = not before_B.any()
+        history = torch.cat([memory.latest(self.looks_back), tokens], dim=1)
+        recent_BTN = _look_back(history, self.looks_back)[:, self.looks_back :]
+        memory = memory.grow(tokens)
         # A token sees those at its own place and before it; short rows' pads lie after it.
         seen_B1TS = torch.arange(max(memory.lengths)) <= places_BT[:, None, :, None]
-        x_BTD = self.embedding(tokens) + self.positions(places_BT)
+        x_BTD = first_BTD = self.embed(tokens, recent_BTN, places_BT)
+        turns = self.turns(places_BT)
         for index, layer in enumerate(self.blocks):
-            queries, keys, values = layer.project(x_BTD)
+            x_BTD = layer.enter(x_BTD, first_BTD)
+            queries, keys, values = layer.project(x_BTD, turns)
             memory.write(index, keys, values)
-            if fresh:
-                mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-            else:
+            if not fresh:
                 keys, values = memory.read(index)
-                mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen_B1TS)
-            x_BTD = layer.finish(x_BTD, mixed)
+            x_BTD = layer.finish(x_BTD, attend(queries, keys, values, None if fresh else seen_B1TS))
         return self.norm(x_BTD), memory
 
     def learn(
@@ -143,115 +104,40 @@ class Transformer(Network):
         segments: Tensor | None,
         positions: Tensor | None,
     ) -> tuple[Tensor, None]:
-        width = tokens.shape[1]
+        rows, width = tokens.shape
         mask_B1TT = None
         if segments is not None:
             causal = torch.ones(width, width, dtype=torch.bool).tril()
             mask_B1TT = ((segments[:, :, None] == segments[:, None, :]) & causal)[:, None]
-        places = torch.arange(width)[None] if positions is None else positions
-        embedded = self.embedding(tokens) + self.positions(places)
-        x_BTD = F.dropout(embedded, self.sizes.dropout, self.training)
+        places = torch.arange(width).expand(rows, -1) if positions is None else positions
+        recent_BTN = _look_back(tokens, self.looks_back)
+        # A chunk of a packed row begins as if nothing stood before it.
+        begun = places[:, :, None] > torch.arange(self.looks_back)
+        recent_BTN = recent_BTN.masked_fill(~begun, -1)
+        x_BTD = first_BTD = self.embed(tokens, recent_BTN, places)
+        turns = self.turns(places if positions is not None else places[:1])
         for layer in self.blocks:
-            queries, keys, values = layer.project(x_BTD)
-            mixed = F.scaled_dot_product_attention(
-                queries, keys, values, attn_mask=mask_B1TT, is_causal=mask_B1TT is None
-            )
-            x_BTD = layer.finish(x_BTD, mixed)
+            x_BTD = layer.enter(x_BTD, first_BTD)
+            mixed_BHTE = attend(*layer.project(x_BTD, turns), mask_B1TT)
+            x_BTD = layer.finish(x_BTD, mixed_BHTE)
         return self.norm(x_BTD), None
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.embedding.weight)
 
-    def write(self, folder: Path, tokenizer: Tokenizer) -> None:
-        sizes = self.sizes
-        config = {
-            "architectures": ["GPT2LMHeadModel"],
-            "model_type": "gpt2",
-            "activation_function": "gelu_new",
-            "attn_pdrop": 0.0,
-            "bos_token_id": tokenizer.boundary,
-            "embd_pdrop": sizes.dropout,
-            "eos_token_id": tokenizer.boundary,
-            "layer_norm_epsilon": 1e-5,
-            "n_ctx": sizes.context,
-            "n_embd": sizes.width,
-            "n_head": sizes.heads,
-            "n_inner": None,
-            "n_layer": sizes.layers,
-            "n_positions": sizes.context,
-            "resid_pdrop": sizes.dropout,
-            "tie_word_embeddings": True,
-            "vocab_size": sizes.vocabulary,
-        }
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        write_weights(folder / "model.safetensors", to_published(self.state_dict()))
-
-
-NAMES = {
-    "embedding.weight": "transformer.wte.weight",
-    "positions.weight": "transformer.wpe.weight",
-    "norm.weight": "transformer.ln_f.weight",
-    "norm.bias": "transformer.ln_f.bias",
-}
-LAYER_NAMES = {
-    "attention_norm": "ln_1",
-    "attention_in": "attn.c_attn",
-    "attention_out": "attn.c_proj",
-    "mlp_norm": "ln_2",
-    "mlp_in": "mlp.c_fc",
-    "mlp_out": "mlp.c_proj",
-}
-"""The published names of our weights. Theirs are input by output, ours output by input."""
-
-
-def published_name(name: str) -> str:
-    """`layers.3.mlp_in.weight` to `transformer.h.3.mlp.c_fc.weight`."""
-    if name in NAMES:
-        return NAMES[name]
-    _, index, part, leaf = name.split(".")
-    return f"transformer.h.{index}.{LAYER_NAMES[part]}.{leaf}"
-
-
-def _turned(name: str) -> bool:
-    return name.startswith("layers.") and name.endswith(("_in.weight", "_out.weight"))
-
-
-def to_published(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our state_dict under the published names, inner matrices turned to (input, output)."""
-    return {
-        published_name(name): (weight.T if _turned(name) else weight).contiguous()
-        for name, weight in weights.items()
-    }
-
-
-def from_published(weights: dict[str, Tensor], names: list[str]) -> dict[str, Tensor]:
-    """The reverse, for our `names`, matrices turned back to (output, input).
-
-    Raises KeyError if a name is missing or one is left over.
-    """
-    wanted = {published_name(name): name for name in names}
-    if set(wanted) != set(weights):
-        odd = sorted(set(wanted) ^ set(weights))
-        raise KeyError(f"weights do not fit the sizes; missing or unused: {', '.join(odd[:4])}")
-    return {
-        ours: weights[theirs].T if _turned(ours) else weights[theirs]
-        for theirs, ours in wanted.items()
-    }
-
-
-def load(folder: Path) -> NeuralModel:
-    """The model that `save` wrote into a folder."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    network = Transformer(
-        TransformerSizes(
-            vocabulary=config["vocab_size"],
-            context=config["n_positions"],
-            width=config["n_embd"],
-            heads=config["n_head"],
-            layers=config["n_layer"],
-            dropout=config["resid_pdrop"],
-        )
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """softmax(q k / sqrt(E)) v, causal if there is no mask. Queries (B, H, T, E); keys and
+    values may have a divisor of H heads, each shared by as many neighbours."""
+    return F.scaled_dot_product_attention(
+        queries,
+        keys,
+        values,
+        attn_mask=mask,
+        is_causal=mask is None,
+        enable_gqa=queries.shape[1] != keys.shape[1],
     )
-    names = list(network.state_dict())
-    network.load_state_dict(from_published(load_file(folder / "model.safetensors"), names))
-    return NeuralModel(network, load_tokenizer(folder))
+
+
+def _look_back(tokens_BT: Tensor, count: int) -> Tensor:
+    """(B, T, N): the tokens before each, the nearest first, -1 where there is none."""
+    width = tokens_BT.shape[1]
+    shifted = [F.pad(tokens_BT, (n, 0), value=-1)[:, :width] for n in range(1, count + 1)]
+    return torch.stack(shifted, dim=2) if shifted else tokens_BT.new_zeros((*tokens_BT.shape, 0))

@@ -11,22 +11,17 @@ from safetensors.torch import load_file
 from foretell import models
 from foretell.contracts.errors import ContextExceeded, DamagedModel
 from foretell.corpus.batches import pack, with_boundaries
+from foretell.models.neural.gpt2 import GPT2, NAMES, GPT2Sizes
 from foretell.models.neural.network import NeuralModel
-from foretell.models.neural.transformer import (
-    Transformer,
-    TransformerSizes,
-    from_published,
-    to_published,
-)
 from foretell.tokenizers import Bytes
 
-SIZES = TransformerSizes(vocabulary=257, context=24, width=32, heads=4, layers=3)
+SIZES = GPT2Sizes(vocabulary=257, context=24, width=32, heads=4, layers=3)
 
 
-def stirred(sizes: TransformerSizes = SIZES, seed: int = 0) -> Transformer:
+def stirred(sizes: GPT2Sizes = SIZES, seed: int = 0) -> GPT2:
     """Fresh projections are zero and would hide what attention does."""
     torch.manual_seed(seed)
-    network = Transformer(sizes)
+    network = GPT2(sizes)
     with torch.no_grad():
         for weight in network.parameters():
             weight += 0.15 * torch.randn_like(weight)
@@ -74,7 +69,7 @@ def test_what_transformers_saves_can_be_read_back(
         tmp_path / "theirs"
     )
     published = load_file(tmp_path / "theirs" / "model.safetensors")
-    back = from_published(published, list(network.state_dict()))
+    back = NAMES.restore(published, list(network.state_dict()))
     for name, weight in network.state_dict().items():
         assert torch.equal(back[name], weight), name
 
@@ -83,16 +78,16 @@ def test_names_are_reversible_and_odd_ones_refused() -> None:
     network = stirred()
     weights = dict(network.state_dict())
     names = list(weights)
-    published = to_published(weights)
-    for name, weight in from_published(published, names).items():
+    published = NAMES.export(weights)
+    for name, weight in NAMES.restore(published, names).items():
         assert torch.equal(weight, weights[name])
     assert published["transformer.h.0.attn.c_attn.weight"].shape == (32, 96)
     with pytest.raises(KeyError, match=r"transformer\.h\.0\.mlp\.c_fc\.bias"):
-        from_published(
+        NAMES.restore(
             {k: v for k, v in published.items() if k != "transformer.h.0.mlp.c_fc.bias"}, names
         )
     with pytest.raises(KeyError, match=r"lm_head\.weight"):
-        from_published({**published, "lm_head.weight": torch.zeros(1)}, names)
+        NAMES.restore({**published, "lm_head.weight": torch.zeros(1)}, names)
 
 
 def test_a_folder_with_odd_weights_is_damaged(tmp_path: Path) -> None:
@@ -103,23 +98,23 @@ def test_a_folder_with_odd_weights_is_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     model.save(folder)
-    weights = to_published(dict(network.state_dict()))
+    weights = NAMES.export(dict(network.state_dict()))
     weights.pop("transformer.ln_f.bias")
     write_weights(folder / "model.safetensors", weights)
     from foretell.storage import seal
 
-    seal(folder, {"format": models.FORMAT, "family": "transformer"})
+    seal(folder, {"format": models.FORMAT, "family": "gpt2"})
     with pytest.raises(DamagedModel, match=r"ln_f\.bias"):
         models.load(folder)
 
 
 def test_gpt2_small_has_its_published_size() -> None:
     with torch.device("meta"):
-        network = Transformer(TransformerSizes(50257, 1024, 768, 12, 12))
+        network = GPT2(GPT2Sizes(50257, 1024, 768, 12, 12))
     assert sum(p.numel() for p in network.parameters()) == 124_439_808
 
 
-def losses(network: Transformer, batch, alone: bool) -> list[float]:
+def losses(network: GPT2, batch, alone: bool) -> list[float]:
     """Nats of the chunks of a packed batch, read together or each in a row of its own."""
     out = []
     for b in range(len(batch.tokens)):
