@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretell.corpus.batches import STRETCH, Batch, best_fit, lanes, pack, with_boundaries
+from foretell.corpus.batches import (
+    STRETCH,
+    Batch,
+    best_fit,
+    count_lanes,
+    count_packed,
+    lanes,
+    pack,
+    with_boundaries,
+)
 
 BOUNDARY = 999_999
 Arrange = Callable[..., Iterator[Batch]]
@@ -202,3 +211,22 @@ def test_boundaries_stand_on_both_sides() -> None:
 @pytest.mark.parametrize("arrange", [pack, lanes])
 def test_nothing_gives_no_batches(arrange: Arrange) -> None:
     assert list(arrange([], rows=2, width=4, key=(0, 0))) == []
+
+
+COUNTS: dict[Arrange, Callable[..., int]] = {pack: count_packed, lanes: count_lanes}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 120), max_size=40),
+    st.integers(1, 5),
+    st.integers(1, 14),
+    st.integers(0, 50),
+)
+@pytest.mark.parametrize("arrange", [pack, lanes])
+def test_batches_are_counted_without_making_them(
+    arrange: Arrange, lengths: list[int], rows: int, width: int, number: int
+) -> None:
+    keyed = {"rows": rows, "width": width, "key": (3, number)}
+    sizes = np.array(lengths, np.int64) + 2
+    assert COUNTS[arrange](sizes, **keyed) == len(list(arrange(make(lengths), **keyed)))

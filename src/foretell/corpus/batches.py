@@ -171,3 +171,61 @@ def lanes(
                     positions=None,
                     fresh=start == 0,
                 )
+
+
+def count_packed(lengths: NDArray[np.int64], *, rows: int, width: int, key: Sequence[int]) -> int:
+    """How many batches `pack` makes of documents of these lengths (N,), boundaries included,
+    without the documents: draws as it does, and fits numbers in place of chunks."""
+    generator = np.random.default_rng(list(key))
+    steps = lengths[generator.permutation(len(lengths))] - 1
+    cut = steps > width
+    first = width - generator.integers(width, size=int(cut.sum()))
+    after = steps[cut] - first
+    pieces = np.bincount(np.concatenate([steps[~cut], first, after % width]), minlength=width + 1)
+    pieces[width] += int((after // width).sum())
+    return -(-_count_rows(pieces.tolist()) // rows)
+
+
+def _count_rows(pieces: list[int]) -> int:
+    """Rows that `best_fit` makes of so many pieces of length 0, 1, ... width; 0 takes no room."""
+    width = len(pieces) - 1
+    with_room, total = [0] * (width + 1), 0
+    for length in range(width, 0, -1):
+        left = pieces[length]
+        for room in range(length, width + 1):
+            # A row that takes one becomes the fullest that has room, and takes as many as go in.
+            many, rest = divmod(room, length)
+            taken = min(with_room[room], left // many)
+            with_room[room] -= taken
+            with_room[rest] += taken
+            left -= taken * many
+            if left and with_room[room]:
+                with_room[room] -= 1
+                with_room[room - left * length] += 1
+                left = 0
+            if not left:
+                break
+        many, rest = divmod(width, length)
+        full, some = divmod(left, many)
+        total += full + (some > 0)
+        with_room[rest] += full
+        if some:
+            with_room[width - some * length] += 1
+    return total
+
+
+def count_lanes(lengths: NDArray[np.int64], *, rows: int, width: int, key: Sequence[int]) -> int:
+    """How many batches `lanes` makes of documents of these lengths (N,), boundaries included."""
+    generator = np.random.default_rng(list(key))
+    stretch = STRETCH * width
+    whole, rest = np.divmod(lengths - 1, stretch)
+    stretches = whole + (rest > 0)
+    sizes = np.full(int(stretches.sum()), stretch + 1)
+    last = np.cumsum(stretches) - 1
+    sizes[last[rest > 0]] = rest[rest > 0] + 1
+    order = np.argsort(sizes * generator.uniform(0.9, 1.1, len(sizes)), kind="stable")
+    if not len(order):
+        return 0
+    steps = np.maximum.reduceat(sizes[order], np.arange(0, len(order), rows)) - 1
+    size = -(-steps // -(-steps // width))
+    return int((-(-steps // size)).sum())

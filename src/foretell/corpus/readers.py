@@ -11,32 +11,28 @@ The number is the line; for .json and .parquet it counts records.
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import json
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import MissingExtra, TextError
-
-GIVE = "Give a .txt, .md, .jsonl, .csv, .parquet file or a folder of them."
-
-_CHUNK = 1 << 16
-_BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
+from foretell.corpus.encodings import (
+    DECOMPRESSORS,
+    GIVE,
+    NothingToRead,
+    damaged,
+    decoded,
+    decompressed,
+    lines_of,
+    open_bytes,
+    refuse,
 )
-# Formats whose beginning may hold no NUL; any other binary file is known by its NULs.
-_MAGIC = (b"%PDF", b"PK\x03\x04", b"\xff\xd8\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1")
 
 
 @dataclass
@@ -47,10 +43,8 @@ class ReadReport:
     """In a folder: hidden entries (a hidden folder counts once), binary and empty files."""
 
 
-class NothingToRead(TextError):
-    """A file that is empty or no text: an error if the user named it, skipped inside a folder."""
-
-
+Cut = Callable[[Iterator[str]], Iterator[str]]
+"""Makes texts of a file's characters, which come in pieces of any length."""
 _Progress = Callable[[int, int], None]
 _Values = Iterator[tuple[int, object]]
 """Number of a record or row, and what it has for text."""
@@ -62,6 +56,7 @@ def read_documents(
     field: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     report: ReadReport | None = None,
+    cut: Cut | None = None,
 ) -> Iterator[Document]:
     """Documents of a file or folder, in order, holding no more than one of them (for .txt: file).
 
@@ -69,6 +64,8 @@ def read_documents(
     by newlines, null is an empty text. None: `text`, or the only column of a table. Tables need a
     line of column names. In a folder that mixes records and plain text, field is for the records.
     progress: called with bytes read and bytes in all, as they lie on disk.
+    cut: makes several documents of each plain text file, which is then not held whole either; they
+    are named `notes.txt#1`, `notes.txt#2` ... None: the file is one.
 
     Text is UTF-8, or says by its first bytes that it is UTF-16; another encoding is refused, not
     guessed. Folders behind symbolic links are not entered. Does not clean: see cleaning.py.
@@ -80,23 +77,22 @@ def read_documents(
     for .parquet without pyarrow.
     """
     report = ReadReport() if report is None else report
-    if path.is_dir():
-        files = _walk(path, report)
-    elif path.is_file():
-        files = [path]
-    else:
-        problem = "is neither a file nor a folder" if path.exists() else "does not exist"
-        raise TextError(f"{path} {problem}. {GIVE}")
+    files = files_of(path, report)
     if field is not None and files and all(_suffix(file) not in _RECORDS for file in files):
         raise TextError(
             f"{path} is plain text and has no field {field!r}; leave the field out, or give "
             ".jsonl, .json, .csv, .tsv or .parquet"
         )
-    return _read(path, files, field, progress or (lambda done, total: None), report)
+    return _read(path, files, field, progress or (lambda done, total: None), report, cut)
 
 
 def _read(
-    root: Path, files: list[Path], field: str | None, progress: _Progress, report: ReadReport
+    root: Path,
+    files: list[Path],
+    field: str | None,
+    progress: _Progress,
+    report: ReadReport,
+    cut: Cut | None,
 ) -> Iterator[Document]:
     sizes = [file.stat().st_size for file in files]
     done, total, documents = 0, sum(sizes), 0
@@ -104,8 +100,8 @@ def _read(
         before = documents
         name = file.relative_to(root).as_posix() if root.is_dir() else file.name
         try:
-            with _open(file) as raw:
-                for document in _read_file(raw, file, name, field):
+            with open_bytes(file) as raw:
+                for document in _read_file(raw, file, name, field, cut):
                     documents += 1
                     yield document
                     progress(done + min(raw.tell(), size), total)
@@ -121,9 +117,19 @@ def _read(
         raise TextError(f"{root} holds no text{skipped}. {GIVE}")
 
 
+def files_of(path: Path, report: ReadReport) -> list[Path]:
+    """The files that `read_documents` reads, in order. Raises TextError if there is no such file."""
+    if path.is_dir():
+        return _walk(path, report)
+    if path.is_file():
+        return [path]
+    problem = "is neither a file nor a folder" if path.exists() else "does not exist"
+    raise TextError(f"{path} {problem}. {GIVE}")
+
+
 def _walk(root: Path, report: ReadReport) -> list[Path]:
     files = []
-    for folder, folders, names in os.walk(root, onerror=_refuse):
+    for folder, folders, names in os.walk(root, onerror=refuse):
         for name in sorted(folders + names):
             path = Path(folder, name)
             if name.startswith(".") or (name in names and not path.is_file()):
@@ -136,14 +142,21 @@ def _walk(root: Path, report: ReadReport) -> list[Path]:
 
 def _suffix(path: Path) -> str:
     """Ending that says what is inside, compression taken off."""
-    compressed = path.suffix.lower() in _DECOMPRESSORS
+    compressed = path.suffix.lower() in DECOMPRESSORS
     return (path.with_suffix("") if compressed else path).suffix.lower()
 
 
-def _read_file(raw: BinaryIO, path: Path, name: str, field: str | None) -> Iterator[Document]:
+def _read_file(
+    raw: BinaryIO, path: Path, name: str, field: str | None, cut: Cut | None
+) -> Iterator[Document]:
     reader = _RECORDS.get(_suffix(path))
     if reader is None:
-        yield Document("".join(_decoded(raw, path)), name)
+        pieces = decoded(raw, path)
+        if cut is None:
+            yield Document("".join(pieces), name)
+            return
+        for number, text in enumerate(cut(pieces), 1):
+            yield Document(text, f"{name}#{number}")
         return
     for number, value in reader(raw, path, field):
         if isinstance(value, list) and all(isinstance(line, str) for line in value):
@@ -164,124 +177,6 @@ def _choose(fields: list[str], field: str | None, path: Path, number: int, only:
     return wanted
 
 
-def _refuse(problem: OSError, path: Path | None = None) -> NoReturn:
-    what, why = path or problem.filename, (problem.strerror or str(problem)).lower()
-    raise TextError(f"cannot read {what}: {why}. Make it readable, or give another") from None
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as problem:
-        _refuse(problem)
-
-
-def _plain(raw: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
-    while chunk := raw.read(_CHUNK):
-        yield chunk
-
-
-def _gunzip(raw: BinaryIO) -> Iterator[bytes]:
-    return _plain(gzip.GzipFile(fileobj=raw))
-
-
-def _unzstd(raw: BinaryIO) -> Iterator[bytes]:
-    # Not stream_reader: it takes a file that breaks off for one that ends.
-    import zstandard
-
-    frame = None
-    try:
-        for chunk in _plain(raw):
-            while chunk:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                yield frame.decompress(chunk)
-                chunk = frame.unused_data if frame.eof else b""
-                frame = None if frame.eof else frame
-    except zstandard.ZstdError as problem:
-        raise EOFError from problem
-    if frame is not None:
-        raise EOFError
-
-
-_DECOMPRESSORS = {".gz": _gunzip, ".zst": _unzstd}
-
-
-def _chunks(raw: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Bytes of the file, decompressed."""
-    decompress = _DECOMPRESSORS.get(path.suffix.lower(), _plain)
-    try:
-        yield from decompress(raw)
-    except (EOFError, zlib.error) as problem:
-        raise _damaged(path) from problem
-    except OSError as problem:
-        if problem.errno is None:
-            raise _damaged(path) from problem
-        _refuse(problem, path)
-
-
-def _damaged(path: Path) -> TextError:
-    return TextError(f"{path} is damaged or incomplete. Download or compress it again")
-
-
-def _decoded(raw: BinaryIO, path: Path) -> Iterator[str]:
-    """Characters of the file, in pieces. Raises NothingToRead before the first of them."""
-    chunks, head = _chunks(raw, path), b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= _CHUNK:
-            break
-    if not head:
-        raise NothingToRead(f"{path} is empty. {GIVE}")
-    marks = [(mark, name) for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)]
-    mark, encoding = marks[0] if marks else (b"", "utf-8")
-    if head.startswith(_MAGIC) or (encoding == "utf-8" and b"\0" in head):
-        raise NothingToRead(f"{path} is not text (first bytes {head[:4].hex(' ')}). {GIVE}")
-    decoder, read = codecs.getincrementaldecoder(encoding)(), len(mark)
-    try:
-        for chunk in chain([head[len(mark) :]], chunks):
-            pending = len(decoder.getstate()[0])
-            yield decoder.decode(chunk)
-            read += len(chunk)
-        pending = len(decoder.getstate()[0])
-        yield decoder.decode(b"", final=True)
-    except UnicodeDecodeError as problem:
-        at = read - pending + problem.start
-        shown = problem.object[problem.start : problem.start + 4].hex(" ")
-        raise TextError(
-            f"{path} is not {encoding.upper()} (byte {at}: {shown}). "
-            f"{_advice(path, encoding, problem.object)}"
-        ) from None
-
-
-def _advice(path: Path, encoding: str, data: bytes) -> str:
-    """How to convert; a guess of the encoding is good for a message, never for reading."""
-    high = len(data) - len(data.decode("ascii", "ignore"))
-    if encoding != "utf-8" or high > 8 * data.decode("utf-8", "replace").count("\ufffd"):
-        drop = f"iconv -c -f {encoding} -t utf-8 {path} > repaired.txt"
-        return f"Most of it is, so it is damaged: repair it, or drop such bytes with {drop}"
-    likely, hits = "windows-1252", 0 if high > 0.3 * len(data) else 1
-    for name in ("gb18030", "big5"):
-        text = data.decode(name, "replace")
-        common = 1 + sum(text.count(character) for character in "，。、的一是不了人我在有")
-        # The data may end inside a character, hence 1.
-        if text.count("\ufffd") <= 1 and common > hits:
-            likely, hits = name, common
-    return f"Perhaps {likely.upper()}: iconv -f {likely} -t utf-8 {path} > converted.txt"
-
-
-def _lines(pieces: Iterator[str]) -> Iterator[str]:
-    """Lines with their ends. Only at newlines: str.splitlines also cuts at U+2028."""
-    pending: list[str] = []
-    for piece in pieces:
-        *whole, rest = piece.split("\n")
-        for line in whole:
-            yield "".join((*pending, line, "\n"))
-            pending = []
-        pending.append(rest)
-    if any(pending):
-        yield "".join(pending)
-
-
 def _value(content: object, path: Path, number: int, field: str | None) -> object:
     if isinstance(content, dict):
         return content[_choose(list(content), field, path, number, only=False)]
@@ -291,7 +186,7 @@ def _value(content: object, path: Path, number: int, field: str | None) -> objec
 
 
 def _json_lines(raw: BinaryIO, path: Path, field: str | None) -> _Values:
-    for number, line in enumerate(_lines(_decoded(raw, path)), 1):
+    for number, line in enumerate(lines_of(decoded(raw, path)), 1):
         if not line.isspace():
             try:
                 content = json.loads(line)
@@ -302,7 +197,7 @@ def _json_lines(raw: BinaryIO, path: Path, field: str | None) -> _Values:
 
 def _json_values(raw: BinaryIO, path: Path, field: str | None) -> _Values:
     """Elements of an array, or values that follow one another, parsed as they are read."""
-    decoder, pieces = json.JSONDecoder(), _decoded(raw, path)
+    decoder, pieces = json.JSONDecoder(), decoded(raw, path)
     text, at, newlines, number, inside = "", 0, 0, 0, False
     while True:
         while text[at : at + 1] in (" ", "\t", "\n", "\r", ","):
@@ -341,7 +236,7 @@ def _table(separator: str, raw: BinaryIO, path: Path, field: str | None) -> _Val
     csv.field_size_limit(2**31 - 1)
     # .tsv has no quoting (IANA); a lone quotation mark would swallow the rows after it.
     rows = csv.reader(
-        _lines(_decoded(raw, path)),
+        lines_of(decoded(raw, path)),
         delimiter=separator,
         quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
         strict=True,
@@ -374,8 +269,8 @@ def _parquet(raw: BinaryIO, path: Path, field: str | None) -> _Values:
     import tempfile
 
     with tempfile.TemporaryFile() as unpacked:
-        if path.suffix.lower() in _DECOMPRESSORS:
-            unpacked.writelines(_chunks(raw, path))
+        if path.suffix.lower() in DECOMPRESSORS:
+            unpacked.writelines(decompressed(raw, path))
         number = 0
         try:
             table = parquet.ParquetFile(unpacked if unpacked.tell() else str(path))
@@ -387,7 +282,7 @@ def _parquet(raw: BinaryIO, path: Path, field: str | None) -> _Values:
                 # raw is not what the table reads from; it is moved for the progress.
                 raw.seek(path.stat().st_size * number // table.metadata.num_rows)
         except ArrowException:
-            raise _damaged(path) from None
+            raise damaged(path) from None
 
 
 _RECORDS: dict[str, Callable[[BinaryIO, Path, str | None], _Values]] = {

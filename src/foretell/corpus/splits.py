@@ -30,13 +30,14 @@ _PASSAGES_OF_SMALL_TEXT = 100
 _FEW_DOCUMENTS = 60
 _LARGEST_DOCUMENT_SHARE = 0.2
 
+STOPPING_BEGINS = 0.5
 _FEWEST_DOCUMENTS = 20
-_FEWEST_IN_A_PART = 2
+FEWEST_IN_A_PART = 2
 _LEAST_TRAIN_BYTES = 2048
 
 _STEPS = (0.15, 0.10, 0.06, *(0.03 / 2**halvings for halvings in range(24)))
-_MOST_JUDGED_BYTES = 300_000
-_MOST_STOPPING_BYTES = 64_000
+MOST_JUDGED_BYTES = 300_000
+MOST_STOPPING_BYTES = 64_000
 _JUDGED_DOCUMENTS = 12
 _STOPPING_DOCUMENTS = 8
 
@@ -77,16 +78,20 @@ def cut_passages(document: Document, size_bytes: int = PASSAGE_BYTES) -> list[Do
     text = document.text
     pieces, start = [], 0
     while start < len(text):
-        end = _fit(text, start, size_bytes)
-        if end < len(text) and _fit(text, start, size_bytes + size_bytes // 4) == len(text):
-            end = len(text)
-        elif end < len(text):
-            end = _good_end(text, start, end)
+        end = end_of_passage(text, start, size_bytes)
         pieces.append(text[start:end])
         start = end
     if len(pieces) <= 1:
         return [document]
     return [Document(piece, f"{document.name}#{i}") for i, piece in enumerate(pieces, 1)]
+
+
+def end_of_passage(text: str, start: int, size_bytes: int) -> int:
+    """Where the passage ends that begins at start; decided by the next 1.25 x size_bytes bytes."""
+    end = _fit(text, start, size_bytes)
+    if end == len(text) or _fit(text, start, size_bytes + size_bytes // 4) == len(text):
+        return len(text)
+    return _good_end(text, start, end)
 
 
 def _fit(text: str, start: int, size_bytes: int) -> int:
@@ -138,10 +143,10 @@ def choose_shares(total_bytes: int, documents: int) -> Shares:
     """
     small = total_bytes < SMALL_BYTES
     judged = _step(
-        total_bytes, documents, 0.10 if small else 0.06, _MOST_JUDGED_BYTES, _JUDGED_DOCUMENTS
+        total_bytes, documents, 0.10 if small else 0.06, MOST_JUDGED_BYTES, _JUDGED_DOCUMENTS
     )
     stopping = _step(
-        total_bytes, documents, 0.06 if small else 0.03, _MOST_STOPPING_BYTES, _STOPPING_DOCUMENTS
+        total_bytes, documents, 0.06 if small else 0.03, MOST_STOPPING_BYTES, _STOPPING_DOCUMENTS
     )
     return Shares(held_out=judged, tuning=judged, stopping=stopping)
 
@@ -168,18 +173,18 @@ def split(documents: Sequence[Document], *, seed: int = 0, passages: bool = Fals
     tuning: list[Document] = []
     held_out: list[Document] = []
     for document in documents:
-        place = _place(document, seed)
+        place = place_of(document.text, seed)
         if place < shares.held_out:
             held_out.append(document)
         elif place >= 1 - shares.tuning:
             tuning.append(document)
-        elif 0.5 <= place < 0.5 + shares.stopping:
+        elif STOPPING_BEGINS <= place < STOPPING_BEGINS + shares.stopping:
             stopping.append(document)
         else:
             train.append(document)
     if (
         len(documents) < _FEWEST_DOCUMENTS
-        or min(map(len, (train, stopping, tuning, held_out))) < _FEWEST_IN_A_PART
+        or min(map(len, (train, stopping, tuning, held_out))) < FEWEST_IN_A_PART
         or sum(map(_bytes, train)) < _LEAST_TRAIN_BYTES
     ):
         noun = "passages" if passages else "documents"
@@ -191,9 +196,9 @@ def split(documents: Sequence[Document], *, seed: int = 0, passages: bool = Fals
     return Split(tuple(train), tuple(stopping), tuple(tuning), tuple(held_out), passages)
 
 
-def _place(document: Document, seed: int) -> float:
+def place_of(text: str, seed: int) -> float:
     """Where in [0, 1) a document stands."""
-    folded = " ".join(document.text.split()).encode("utf-8", "surrogatepass")
+    folded = " ".join(text.split()).encode("utf-8", "surrogatepass")
     digest = blake2b(b"%d " % seed + folded, digest_size=6).digest()
     return int.from_bytes(digest, "big") / 2**48
 
