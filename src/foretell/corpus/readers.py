@@ -118,7 +118,7 @@ def _read(
 
 
 def files_of(path: Path, report: ReadReport) -> list[Path]:
-    """The files that `read_documents` reads, in order. Raises TextError if there is no such file."""
+    """The files that `read_documents` reads, in order. Raises TextError if there is none."""
     if path.is_dir():
         return _walk(path, report)
     if path.is_file():

@@ -8,16 +8,18 @@ The same loop counts n-grams, descends gradients and fits mixtures; see `contrac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
+from typing import Any, Protocol, runtime_checkable
 
 from foretell.contracts.corpus import fingerprint_texts
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.evidence import Evidence
 from foretell.contracts.learner import Budget, Learner, Progress
+from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
 from foretell.training.checkpoints import Checkpoints, Position
@@ -33,6 +35,24 @@ CHECKPOINT_SECONDS = 15.0
 
 class Interrupted(ForetellError):
     """The user asked to stop; what was learned so far is in the checkpoint folder."""
+
+
+@runtime_checkable
+class TokenLearner(Protocol):
+    """A learner that can also read tokens from the disk, as it needs them."""
+
+    def feed_tokens(self, documents: TokenDocuments) -> None: ...
+
+
+@runtime_checkable
+class LazyBatches(Protocol):
+    """Batches that are made as they are read; any other iterable of batches is held."""
+
+    def __len__(self) -> int: ...
+
+    def since(self, done: int) -> Iterator[Any]:
+        """All after the first `done`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,7 @@ class Run:
 
 def fit(
     learner: Learner,
-    texts: Sequence[str],
+    texts: Sequence[str] | TokenDocuments,
     *,
     budget: Budget,
     held_out: Sequence[str] = (),
@@ -74,17 +94,20 @@ def fit(
 ) -> Run:
     """Teach `learner` until the budget is spent. The learner then holds its best model.
 
+    texts: or their tokens on the disk, which may be more than memory holds, for a learner that
+    descends.
     held_out: for the curve and the early stop; the model that did best on it is the one kept.
     checkpoints: a folder from which the same call, made again after any kind of end, goes on; with
     a budget of tokens or passes the result is the same bit for bit. watch: called after updates.
     stop: asked after updates; when it says yes, a checkpoint is written and Interrupted raised.
 
-    Raises ForetellError if the checkpoint is of another learner, text or budget.
+    Raises ForetellError if the checkpoint is of another learner, text or budget, or if the learner
+    cannot read tokens from the disk.
     """
     if budget == Budget():
         raise ForetellError("a run needs a budget: seconds, tokens or passes")
-    learner.feed(texts)
-    recipe = f"{learner.recipe} {fingerprint_texts(texts)} {fingerprint_texts(held_out)} {budget}"
+    fed = _feed(learner, texts)
+    recipe = f"{learner.recipe} {fed} {fingerprint_texts(held_out)} {budget}"
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe)
         position = store.restore(learner)
@@ -98,6 +121,21 @@ def fit(
             raise
 
 
+def _feed(learner: Learner, texts: Sequence[str] | TokenDocuments) -> str:
+    """Hand over the texts; what tells them from others."""
+    if not isinstance(texts, TokenDocuments):
+        learner.feed(texts)
+        return fingerprint_texts(texts)
+    if not isinstance(learner, TokenLearner):
+        raise ForetellError(
+            "only networks learn from tokens on the disk; count n-grams of a large text with "
+            "foretell ngram estimate --shards"
+        )
+    learner.feed_tokens(texts)
+    # Other batches than of the same texts in memory, so a run that began with those is another.
+    return f"{texts.fingerprint} on disk"
+
+
 def first_bytes(texts: Sequence[str], size: int) -> list[str]:
     """The first texts, as many as hold `size` bytes together; at least one, if there is one."""
     chosen, total = [], 0
@@ -107,6 +145,19 @@ def first_bytes(texts: Sequence[str], size: int) -> list[str]:
         chosen.append(text)
         total += len(text.encode())
     return chosen
+
+
+class _Listed:
+    """Batches that are all made at once, and so counted."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.batches = list(batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def since(self, done: int) -> Iterator[Any]:
+        return iter(self.batches[done:])
 
 
 class _Loop:
@@ -133,9 +184,10 @@ class _Loop:
     def run(self, *, keep: bool) -> Run:
         position = self.position
         while not position.ended:
-            batches = list(self.learner.batches(position.passes))
+            made = self.learner.batches(position.passes)
+            batches = made if isinstance(made, LazyBatches) else _Listed(made)
             self.batches_a_pass = max(1, len(batches))
-            for batch in batches[position.batches :]:
+            for batch in batches.since(position.batches):
                 progress = self.learner.update(batch, spent=self.spent())
                 position.batches += 1
                 position.updates += 1

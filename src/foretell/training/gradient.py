@@ -25,6 +25,8 @@ from foretell.contracts.errors import ForetellError
 from foretell.contracts.learner import Progress
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.batches import Batch, lanes, pack, with_boundaries
+from foretell.corpus.passes import Pass
+from foretell.corpus.token_shards import TokenDocuments
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
 from foretell.models.neural.noise import Noise, set_noise
@@ -72,7 +74,7 @@ class GradientLearner:
             weight_decay=settings.weight_decay,
         )
         self.updates = 0
-        self._documents: list[NDArray[np.int32]] = []
+        self._documents: Sequence[NDArray[np.int32]] = []
         self._memory: Any = None
 
     @property
@@ -84,14 +86,22 @@ class GradientLearner:
         tokens = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
         self._documents = with_boundaries(tokens, self.tokenizer.boundary)
 
+    def feed_tokens(self, documents: TokenDocuments) -> None:
+        """Take texts that are tokens already and stay on the disk. Raises ForetellError if another
+        tokenizer made them."""
+        if documents.tokenizer_fingerprint != self.tokenizer.fingerprint:
+            raise ForetellError(
+                "the tokens were made by another tokenizer; train with the one in their folder"
+            )
+        self._documents = documents
+
     def batches(self, pass_number: int) -> Iterable[Batch]:
         arrange = lanes if self.network.context is None else pack
-        return arrange(
-            self._documents,
-            rows=self.settings.rows,
-            width=self.settings.width,
-            key=(self.settings.seed, pass_number),
-        )
+        rows, width = self.settings.rows, self.settings.width
+        key = (self.settings.seed, pass_number)
+        if isinstance(self._documents, TokenDocuments):
+            return Pass(self._documents, arrange, rows=rows, width=width, key=key)
+        return arrange(self._documents, rows=rows, width=width, key=key)
 
     def update(self, batch: Batch, *, spent: float) -> Progress:
         """One step of descent. Raises ForetellError if the loss is no longer a number."""
