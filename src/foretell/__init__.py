@@ -36,12 +36,18 @@ def fit(path: str | Path | None, *, out: str | Path | None = None, **options: An
     options: the fields of `ladder.options.TrainOptions`, such as model, tokenizer, budget.
     out: also write it there. Raises ForetellError if text or options cannot be used.
     """
+    from tempfile import TemporaryDirectory
+
     from foretell.corpus.source import load_corpus
-    from foretell.ladder import single
+    from foretell.ladder import single, streamed
     from foretell.ladder.options import TrainOptions
 
     chosen = TrainOptions(**options)
     source = None if path is None else Path(path)
+    if source is not None and streamed.streams(source, chosen):
+        with TemporaryDirectory() as scratch:
+            place = Path(scratch) / "model" if out is None else Path(out)
+            return streamed.train_into(place, source, chosen).model
     corpus = load_corpus(source, field=chosen.field, seed=chosen.seed)
     if out is None:
         return single.train(corpus, chosen).model

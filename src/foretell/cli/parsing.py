@@ -36,15 +36,18 @@ def options_of(kind: type[Options], arguments: Namespace) -> Options:
     return kind(**values)
 
 
-def add_text(parser: ArgumentParser) -> None:
-    """The text as the first word, or as `text` in a config file, which cannot name a place."""
+def add_text(parser: ArgumentParser, also: str = "") -> None:
+    """The text as the first word, or as `text` in a config file, which cannot name a place.
+
+    also: for the help, what else the verb takes there.
+    """
     parser.add_argument(
         "given",
         nargs="?",
         metavar="text",
         type=str,
         help="file or folder: txt, md, jsonl, json, csv, tsv, parquet, also as .gz or .zst; "
-        "the documentation inside Python if not given",
+        f"the documentation inside Python if not given{also}",
     )
     parser.add_argument("--text", type=str, help="the same, for config files")
     parser.add_argument("--config", action="config", help="options from a YAML file")

@@ -20,6 +20,7 @@ from rich.text import Text
 from foretell.corpus.source import LoadedCorpus
 from foretell.ladder.plans import PlannedRung
 from foretell.ladder.running import Finished, Watch
+from foretell.ladder.streamed import StreamedText
 from foretell.training.fit import Glance
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -51,6 +52,7 @@ class Display:
             disable=not self.console.is_terminal,
         )
         self._task: TaskID | None = None
+        self._name = ""
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -67,6 +69,22 @@ class Display:
         if self._task is None:
             self._start("reading", total)
         self._update(completed=done)
+
+    def tokenising(self, done: int, total: int) -> None:
+        """Bytes of the text whose tokens are written."""
+        if self._name != "tokenising":
+            self._start("tokenising", total)
+        self._update(completed=done)
+
+    def streamed(self, text: StreamedText) -> None:
+        self._stop()
+        parts = text.parts
+        kept = sum(len(each.encode()) for each in (*parts.stopping, *parts.held_out))
+        noun = "passages" if parts.passages else "documents"
+        self.say(
+            f"{text.documents:,} {noun}, {text.bytes / 1e6:,.1f} MB, {text.languages}; read from "
+            f"the disk, {kept / 1e3:.0f} kB of them kept back. Copies and leaks were not looked for"
+        )
 
     def corpus(self, corpus: LoadedCorpus) -> None:
         self._stop()
@@ -131,6 +149,7 @@ class Display:
     def _start(self, name: str, total: float) -> None:
         self._stop()
         self._task = self.progress.add_task(name, total=total, said="")
+        self._name = name
 
     def _update(self, **fields: Any) -> None:
         if self._task is not None:

@@ -1,4 +1,4 @@
-"""`foretell tokenizer train|compare`: what a token is, before any model."""
+"""`foretell tokenizer train|compare|apply`: what a token is, before any model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from foretell.cli.parsing import Parser, add_json
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-HELP = "train a tokenizer, or compare what tokenizers make of a text"
+HELP = "train a tokenizer, compare what tokenizers make of a text, or apply one to a large text"
 Kind = Literal["bytes", "characters", "words", "bpe", "unigram"]
 
 
@@ -33,10 +33,22 @@ def add(parser: ArgumentParser) -> None:
     compare.add_argument("--size", type=int, help="vocabulary, for bpe and unigram")
     compare.add_argument("--field", type=str, help="column or key that holds the text")
     add_json(compare)
+    said = "write the tokens of a large text, for `foretell train` to learn from"
+    apply = Parser(prog="foretell tokenizer apply", description=said)
+    subcommands.add_subcommand("apply", apply, help=said)
+    apply.add_argument("text", type=str, help="file or folder, which may be larger than memory")
+    apply.add_argument("--out", type=str, required=True, help="folder to write")
+    apply.add_argument("--kind", type=Kind, default="bpe", help="what a token is")
+    apply.add_argument("--size", type=int, help="vocabulary, for bpe and unigram")
+    apply.add_argument("--tokenizer", type=str, help="folder of a tokenizer or model, to take its")
+    apply.add_argument("--field", type=str, help="column or key that holds the text")
+    apply.add_argument("--seed", type=int, default=0, help="decides what is kept back")
+    add_json(apply)
 
 
 def run(arguments: Namespace) -> int:
-    return {"train": _train, "compare": _compare}[arguments.action](arguments[arguments.action])
+    actions = {"train": _train, "compare": _compare, "apply": _apply}
+    return actions[arguments.action](arguments[arguments.action])
 
 
 def _train(arguments: Namespace) -> int:
@@ -104,6 +116,46 @@ def _compare(arguments: Namespace) -> int:
         *refused,
     ]:
         sys.stdout.write(line + "\n")
+    return 0
+
+
+def _apply(arguments: Namespace) -> int:
+    from time import monotonic
+
+    from foretell.cli.progress import Display, Stop
+    from foretell.ladder.options import TrainOptions
+    from foretell.ladder.streamed import tokenise
+    from foretell.storage import size_of
+    from foretell.tokenizers import load_tokenizer
+
+    out, began = Path(arguments.out), monotonic()
+    given = None if arguments.tokenizer is None else load_tokenizer(Path(arguments.tokenizer))
+    options = TrainOptions(
+        tokenizer=arguments.kind, size=arguments.size, field=arguments.field, seed=arguments.seed
+    )
+    with Display() as display, Stop(display) as stop:
+        text = tokenise(
+            Path(arguments.text), out, options, tokenizer=given, audience=display, stop=stop
+        )
+        display.streamed(text)
+    size, seconds = size_of(out), monotonic() - began
+    facts = {
+        "out": str(out),
+        "tokenizer": text.tokenizer.name,
+        "tokens": text.tokens,
+        "documents": text.documents,
+        "text_bytes": text.bytes,
+        "bytes": size,
+        "seconds": seconds,
+    }
+    if arguments.json:
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        return 0
+    display.show(
+        f"{out}: {text.tokens:,} tokens ({text.tokenizer.name}) of {text.bytes / 1e6:,.1f} MB of "
+        f"text in {size / 1e6:,.1f} MB, {seconds:.0f} s"
+    )
+    display.show_commands((("Next", f"foretell train {out} --model lstm"),))
     return 0
 
 

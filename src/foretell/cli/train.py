@@ -1,4 +1,4 @@
-"""`foretell train`: one model from one text."""
+"""`foretell train`: one model from one text, which for a network may be larger than memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELP = "train one model on a text"
 
 
 def add(parser: ArgumentParser) -> None:
-    add_text(parser)
+    add_text(parser, "; or a folder that `foretell tokenizer apply` wrote")
     parser.add_argument("--out", type=str, help="folder for the model; models/FAMILY if not given")
     parser.add_class_arguments(TrainOptions)
     add_dry_run(parser)
@@ -27,21 +27,29 @@ def add(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
     from foretell.corpus.source import load_corpus
-    from foretell.ladder import single
+    from foretell.ladder import single, streamed
     from foretell.storage import refuse_existing
 
     options = options_of(TrainOptions, arguments)
     path = text_of(arguments)
     out = Path(arguments.out or Path("models") / options.model)
     refuse_existing(out)
+    large = streamed.streams(path, options)
     with Display() as display, Stop(display) as stop:
-        corpus = load_corpus(path, field=options.field, seed=options.seed, progress=display.reading)
-        display.corpus(corpus)
-        if arguments.dry_run:
-            plan = [single.plan(corpus, options)]
+        if path is not None and large and arguments.dry_run:
+            plan = [streamed.plan(path, options, progress=display.reading)]
+        elif path is not None and large:
+            trained = streamed.train_into(out, path, options, audience=display, stop=stop)
         else:
-            watch = display.learning(options.model)
-            trained = single.train_into(out, corpus, options, watch=watch, stop=stop)
+            corpus = load_corpus(
+                path, field=options.field, seed=options.seed, progress=display.reading
+            )
+            display.corpus(corpus)
+            if arguments.dry_run:
+                plan = [single.plan(corpus, options)]
+            else:
+                watch = display.learning(options.model)
+                trained = single.train_into(out, corpus, options, watch=watch, stop=stop)
     if arguments.dry_run:
         if arguments.json:
             sys.stdout.write(json.dumps([step.as_dict() for step in plan]) + "\n")
@@ -59,6 +67,7 @@ def run(arguments: Namespace) -> int:
             "seconds": run.seconds,
             "tokens": run.tokens,
             "ended": run.ended,
+            "from_disk": large,
         }
         sys.stdout.write(json.dumps(found) + "\n")
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,9 @@ from foretell import models
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.language_model import LanguageModel
 from foretell.contracts.learner import Budget, Learner
+from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.source import LoadedCorpus
+from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.comparing import Score, measure
 from foretell.ladder.machine import set_threads
 from foretell.ladder.options import TrainOptions
@@ -20,6 +22,7 @@ from foretell.ladder.plans import PlannedRung, plan_rung
 from foretell.ladder.rungs import SUBWORDS, subword_size
 from foretell.storage import locked, refuse_existing
 from foretell.tokenizers import train_tokenizer
+from foretell.tokenizers.spelling import SpelledTokenizer
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.recipes import COUNTING, build_learner
 
@@ -35,23 +38,54 @@ class Trained:
     score: Score
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a model learns from, and what it is judged by."""
+
+    train: Sequence[str] | TokenDocuments
+    stopping: Sequence[str]
+    held_out: Sequence[str]
+    passages: bool
+    """True if the ends of texts mean nothing."""
+
+    @staticmethod
+    def of(corpus: LoadedCorpus) -> Parts:
+        split = corpus.split
+        train, stopping, held_out = (
+            [document.text for document in part]
+            for part in (split.train, split.stopping, split.held_out)
+        )
+        return Parts(train, stopping, held_out, split.passages)
+
+
 def prepare(corpus: LoadedCorpus, options: TrainOptions) -> Learner:
     """The tokenizer and the learner that options ask for, with what they leave open derived.
 
     Raises ForetellError for any option that cannot be used; writes nothing.
     """
+    texts = [document.text for document in corpus.split.train]
     set_threads(options.threads)
     Budget.parse(options.budget)
-    texts = [document.text for document in corpus.split.train]
-    size = options.size
-    if options.tokenizer in SUBWORDS and size is None:
-        size = subword_size(sum(len(text.encode()) for text in texts))
-    if options.tokenizer not in SUBWORDS and size is not None:
+    size = sum(len(text.encode()) for text in texts)
+    return build(choose_tokenizer(options.tokenizer, options.size, texts, size), options)
+
+
+def choose_tokenizer(
+    kind: str, size: int | None, texts: Sequence[str], text_bytes: int
+) -> SpelledTokenizer:
+    """A tokenizer that learned from texts; size: of a subword vocabulary, by default from the
+    bytes of the whole text. Raises ForetellError."""
+    if kind in SUBWORDS and size is None:
+        size = subword_size(text_bytes)
+    if kind not in SUBWORDS and size is not None:
         raise ForetellError(
-            f"a {options.tokenizer} tokenizer has no size to choose; leave --size out, or give "
-            "--tokenizer bpe"
+            f"a {kind} tokenizer has no size to choose; leave --size out, or give --tokenizer bpe"
         )
-    tokenizer = train_tokenizer(options.tokenizer, texts, size=size)
+    return train_tokenizer(kind, texts, size=size)
+
+
+def build(tokenizer: Tokenizer, options: TrainOptions) -> Learner:
+    """The learner that options ask for. Raises ForetellError."""
     return build_learner(
         options.model, tokenizer, seed=options.seed, order=options.order, prune=thresholds(options)
     )
@@ -88,35 +122,35 @@ def train(
     stop: Callable[[], bool] | None = None,
 ) -> Trained:
     """Teach one model. work: folder for checkpoints, from which the same call goes on."""
-    return _teach(prepare(corpus, options), corpus, options, work=work, watch=watch, stop=stop)
+    learner = prepare(corpus, options)
+    return teach(learner, Parts.of(corpus), options, work=work, watch=watch, stop=stop)
 
 
-def _teach(
+def teach(
     learner: Learner,
-    corpus: LoadedCorpus,
+    parts: Parts,
     options: TrainOptions,
     *,
-    work: Path | None,
-    watch: Callable[[Glance], None] | None,
-    stop: Callable[[], bool] | None,
+    work: Path | None = None,
+    watch: Callable[[Glance], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Trained:
+    """Learn from one part, stop by another, measure on the third. work: as for `train`."""
     budget = Budget.parse(options.budget)
     if options.model in COUNTING:
         budget = Budget(passes=1)
-    split = corpus.split
     run = fit(
         learner,
-        [document.text for document in split.train],
+        parts.train,
         budget=budget,
-        held_out=[document.text for document in split.stopping],
+        held_out=parts.stopping,
         # Counting again is quicker than keeping count.
         checkpoints=None if options.model in COUNTING else work,
         watch=watch,
         stop=stop,
     )
-    held_out = [document.text for document in split.held_out]
     model = learner.model()
-    return Trained(model, run, measure(model, held_out, end_of_text=not split.passages))
+    return Trained(model, run, measure(model, parts.held_out, end_of_text=not parts.passages))
 
 
 def train_into(
@@ -133,9 +167,14 @@ def train_into(
     """
     refuse_existing(out)
     learner = prepare(corpus, options)
-    work = out.with_name(out.name + ".checkpoints")
+    work = checkpoints_of(out)
     with locked(work):
-        trained = _teach(learner, corpus, options, work=work, watch=watch, stop=stop)
+        trained = teach(learner, Parts.of(corpus), options, work=work, watch=watch, stop=stop)
         models.save(trained.model, out)
         shutil.rmtree(work, ignore_errors=True)
     return trained
+
+
+def checkpoints_of(out: Path) -> Path:
+    """Where the checkpoints of a model stand until it is written."""
+    return out.with_name(out.name + ".checkpoints")

@@ -1,0 +1,250 @@
+"""One model from a text that memory does not hold: its tokens lie on the disk, see corpus/.
+
+OUT.checkpoints/
+  tokens/            the tokens of the text; gone with the checkpoints once the model is written
+    parts.json       the documents that are kept back, as they are
+    ...              see corpus/token_shards.py
+  000001840/ ...     see training/checkpoints.py
+
+`foretell tokenizer apply` writes such a folder of tokens to stay, for more than one model.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from foretell import models
+from foretell.contracts.errors import ForetellError
+from foretell.contracts.learner import Budget
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.corpus.readers import ReadReport, files_of
+from foretell.corpus.streaming import Survey, is_large, read_learned, survey
+from foretell.corpus.token_shards import TokenDocuments, holds_tokens, open_tokens, write_tokens
+from foretell.ladder.machine import set_threads
+from foretell.ladder.options import TrainOptions
+from foretell.ladder.plans import PlannedRung, plan_rung
+from foretell.ladder.single import Parts, Trained, build, checkpoints_of, choose_tokenizer, teach
+from foretell.storage import locked, refuse_existing
+from foretell.tokenizers import load_tokenizer
+from foretell.training.fit import Glance, Interrupted
+from foretell.training.recipes import NETWORKS
+
+PARTS = "parts.json"
+
+
+@dataclass(frozen=True)
+class StreamedText:
+    """A text as tokens on the disk, and what a reader should know about it."""
+
+    title: str
+    tokenizer: Tokenizer
+    parts: Parts
+    documents: int
+    """Of the whole text, passages one by one."""
+    bytes: int
+    """UTF-8 bytes of the whole text."""
+    languages: str
+    skipped_files: int
+    tokens: int
+    """Of what is learned."""
+    made_from: str
+    """Hash of text and options."""
+
+
+class Audience(Protocol):
+    """Somebody who is told how it goes: the command line's progress, or a notebook."""
+
+    def reading(self, done: int, total: int) -> None: ...
+
+    def tokenising(self, done: int, total: int) -> None: ...
+
+    def streamed(self, text: StreamedText) -> None: ...
+
+    def learning(self, name: str) -> Callable[[Glance], None]: ...
+
+
+class _Nobody:
+    def reading(self, done: int, total: int) -> None: ...
+
+    def tokenising(self, done: int, total: int) -> None: ...
+
+    def streamed(self, text: StreamedText) -> None: ...
+
+    def learning(self, name: str) -> Callable[[Glance], None]:
+        return lambda glance: None
+
+
+def streams(path: Path | None, options: TrainOptions) -> bool:
+    """Whether a text is learned from the disk: a folder of tokens, or a network's large text."""
+    if path is None:
+        return False
+    return holds_tokens(path) or (options.model in NETWORKS and is_large(path))
+
+
+def train_into(
+    out: Path,
+    path: Path,
+    options: TrainOptions,
+    *,
+    audience: Audience | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Trained:
+    """Train a network on a text, or on a folder of tokens, and write it to `out`.
+
+    The same call goes on after an interruption, and does not tokenise again. Raises ForetellError
+    for options that cannot be used, OutputExists.
+    """
+    refuse_existing(out)
+    set_threads(options.threads)
+    Budget.parse(options.budget)
+    if options.model not in NETWORKS:
+        raise ForetellError(
+            f"{path} holds tokens, and a {options.model} model counts text; give --model lstm or "
+            "another network, or the text itself"
+        )
+    audience = audience or _Nobody()
+    work = checkpoints_of(out)
+    with locked(work):
+        if holds_tokens(path):
+            _refuse_other_tokenizer(path, options)
+            text = open_streamed(path)
+        elif holds_tokens(work / "tokens"):
+            text = _reopen(work, path, options)
+        else:
+            text = tokenise(path, work / "tokens", options, audience=audience, stop=stop)
+        audience.streamed(text)
+        learner = build(text.tokenizer, options)
+        watch = audience.learning(options.model)
+        trained = teach(learner, text.parts, options, work=work, watch=watch, stop=stop)
+        models.save(trained.model, out)
+        shutil.rmtree(work, ignore_errors=True)
+    return trained
+
+
+def tokenise(
+    path: Path,
+    out: Path,
+    options: TrainOptions,
+    *,
+    tokenizer: Tokenizer | None = None,
+    audience: Audience | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> StreamedText:
+    """Write the tokens of a text to `out`, which must not exist; a few documents are kept back.
+
+    Of the options, tokenizer, size, field and seed count. tokenizer: one that is there already.
+    Raises TextError, ForetellError, OutputExists, and Interrupted with nothing written.
+    """
+    refuse_existing(out)
+    audience = audience or _Nobody()
+
+    def watch(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        def told(done: int, total: int) -> None:
+            if stop is not None and stop():
+                raise Interrupted(
+                    "stopped; nothing was kept, since the text was not read to its end"
+                )
+            tell(done, total)
+
+        return told
+
+    identity = _identify(path, options)
+    found = survey(path, field=options.field, seed=options.seed, progress=watch(audience.reading))
+    tokenizer = tokenizer or _tokenizer(found, options)
+    tell = watch(audience.tokenising)
+    documents = write_tokens(
+        read_learned(path, found, field=options.field),
+        tokenizer,
+        out,
+        beside={PARTS: _spell_parts(found)},
+        facts={"title": _title(path), "made_from": identity},
+        progress=lambda done: tell(done, found.bytes),
+    )
+    return _describe(out, documents)
+
+
+def open_streamed(folder: Path) -> StreamedText:
+    """What `tokenise` wrote. Raises DamagedModel."""
+    return _describe(folder, open_tokens(folder))
+
+
+def _describe(folder: Path, documents: TokenDocuments) -> StreamedText:
+    parts = json.loads((folder / PARTS).read_text("utf-8"))
+    return StreamedText(
+        title=str(documents.facts["title"]),
+        tokenizer=load_tokenizer(folder),
+        parts=Parts(documents, parts["stopping"], parts["held_out"], parts["passages"]),
+        documents=parts["documents"],
+        bytes=parts["bytes"],
+        languages=parts["languages"],
+        skipped_files=parts["skipped_files"],
+        tokens=documents.tokens,
+        made_from=str(documents.facts["made_from"]),
+    )
+
+
+def plan(
+    path: Path, options: TrainOptions, *, progress: Callable[[int, int], None] | None = None
+) -> PlannedRung:
+    """What `train_into` would do. Reads the text once, trains the tokenizer; writes nothing."""
+    if holds_tokens(path):
+        _refuse_other_tokenizer(path, options)
+        text = open_streamed(path)
+        tokenizer, size = text.tokenizer, text.bytes
+    else:
+        found = survey(path, field=options.field, seed=options.seed, progress=progress)
+        tokenizer, size = _tokenizer(found, options), found.bytes
+    seconds = Budget.parse(options.budget).seconds
+    return plan_rung(options.model, options.model, tokenizer, size, seconds)
+
+
+def _tokenizer(found: Survey, options: TrainOptions) -> Tokenizer:
+    return choose_tokenizer(options.tokenizer, options.size, found.sample, found.bytes)
+
+
+def _spell_parts(found: Survey) -> str:
+    content = {
+        "stopping": found.stopping,
+        "held_out": found.held_out,
+        "passages": found.passages,
+        "documents": found.documents,
+        "bytes": found.bytes,
+        "languages": found.languages,
+        "skipped_files": found.skipped_files,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def _reopen(work: Path, path: Path, options: TrainOptions) -> StreamedText:
+    text = open_streamed(work / "tokens")
+    if text.made_from != _identify(path, options):
+        raise ForetellError(
+            f"{work} belongs to a run on another text or with other settings; give another output, "
+            "or remove it"
+        )
+    return text
+
+
+def _identify(path: Path, options: TrainOptions) -> str:
+    """Hash of what decides the tokens, the text by its files' names, sizes and times."""
+    files = [(str(file), file.stat()) for file in files_of(path, ReadReport())]
+    said = [(name, about.st_size, about.st_mtime_ns) for name, about in files]
+    chosen = (options.tokenizer, options.size, options.field, options.seed)
+    return sha256(json.dumps([said, chosen]).encode()).hexdigest()[:16]
+
+
+def _refuse_other_tokenizer(folder: Path, options: TrainOptions) -> None:
+    if options.size is not None or options.tokenizer != TrainOptions.tokenizer:
+        raise ForetellError(
+            f"{folder} holds tokens, which have their tokenizer; leave --tokenizer and --size out"
+        )
+
+
+def _title(path: Path) -> str:
+    return f"{path}/" if path.is_dir() else str(path)
