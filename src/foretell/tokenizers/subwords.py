@@ -71,6 +71,11 @@ class Subwords(BackendTokenizer):
         model = "BPE" if isinstance(backend.model, models.BPE) else "unigram"
         self.name = f"{model} {size_in_words(len(self.spellings))}"
 
+    def encode_many(self, texts: list[str]) -> list[Encoding]:
+        # Lengths come from the spellings, so the library need not say where each token stands.
+        encoded = self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [self._measure(each, text) for each, text in zip(encoded, texts, strict=True)]
+
     @classmethod
     def train(
         cls, texts: Iterable[str], *, size: int, kind: Literal["bpe", "unigram"] = "bpe"
