@@ -5,6 +5,7 @@ import pytest
 
 from foretell.tokenizers import load_tokenizer
 from tests.cli.conftest import Run
+from tests.cli.toy_text import write_text
 
 KINDS = ("bytes", "characters", "words", "bpe", "unigram")
 
@@ -43,6 +44,17 @@ def test_compare_writes_nothing(run: Run, here: Path) -> None:
     before = sorted(here.iterdir())
     run("tokenizer", "compare", "text.txt", "--size", "300")
     assert sorted(here.iterdir()) == before
+
+
+def test_apply_takes_a_tokenizer_or_trains_one(run: Run, here: Path) -> None:
+    assert run("tokenizer", "train", "text.txt", "--out", "tok", "--size", "300").code == 0
+    (here / "large.txt").write_text(write_text(200_000), encoding="utf-8")
+    said = run("tokenizer", "apply", "large.txt", "--tokenizer", "tok", "--out", "new", "--json")
+    assert said.code == 0, said.err
+    assert load_tokenizer(here / "new").fingerprint == load_tokenizer(here / "tok").fingerprint
+    assert 0 < said.json["tokens"] < said.json["text_bytes"]
+    said = run("tokenizer", "apply", "large.txt", "--kind", "bytes", "--out", "bytes", "--json")
+    assert said.json["tokenizer"] == "bytes"
 
 
 def test_refusals(refused: Callable[..., str]) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from foretell import models
 from tests.cli.conftest import Run, files
+from tests.cli.toy_text import write_text
 
 SMALL = ("--size", "300", "--threads", "1")
 
@@ -85,6 +86,40 @@ def test_options_from_a_file(run: Run, here: Path) -> None:
     given = run("train", "text.txt", "--model", "unigram", "--size", "300", "--out", "same")
     assert given.code == 0, given.err
     assert files(here / "new") == files(here / "same")
+
+
+def test_a_large_text_is_learned_from_the_disk(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foretell.corpus.streaming.LARGE_BYTES", 100_000)
+    (here / "large.txt").write_text(write_text(200_000), encoding="utf-8")
+    command = ["train", "large.txt", "--model", "lstm", "--out", "new", "--budget", "3k tokens"]
+    said = run(*command, *SMALL, "--json")
+    assert said.code == 0, said.err
+    assert said.json["from_disk"] is True
+    assert "Copies and leaks were not looked for" in " ".join(said.err.split())
+    assert models.load(here / "new").tokenizer.vocabulary_size == 300
+    assert not (here / "new.checkpoints").exists()
+    counted = run("train", "text.txt", "--model", "kneser-ney", "--out", "kn2", "--json", *SMALL)
+    assert counted.json["from_disk"] is False
+
+
+def test_tokens_beforehand(run: Run, here: Path, refused: Callable[..., str]) -> None:
+    (here / "large.txt").write_text(write_text(200_000), encoding="utf-8")
+    said = run("tokenizer", "apply", "large.txt", "--out", "tokens", "--size", "300")
+    assert said.code == 0, said.err
+    assert "foretell train tokens" in said.out
+    command = ["train", "tokens", "--model", "gru", "--budget", "3k tokens", "--threads", "1"]
+    (plan,) = run(*command, "--dry-run", "--json").json
+    assert plan["parameters"] > 10_000
+    said = run(*command, "--out", "new", "--json")
+    assert said.code == 0, said.err
+    assert said.json["from_disk"] is True
+    assert "counts text" in refused("train", "tokens", "--model", "unigram", "--out", "x")
+    assert "leave --tokenizer" in refused(*command, "--out", "x", "--size", "300")
+    assert "exists" in refused("tokenizer", "apply", "large.txt", "--out", "tokens")
+    (here / "tokens" / "00000.tokens").write_bytes(b"x")
+    assert "damaged" in refused(*command, "--out", "x")
 
 
 def test_refusals_of_options(refused: Callable[..., str]) -> None:

@@ -14,6 +14,7 @@ import torch
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.evidence import Evidence
 from foretell.contracts.learner import Budget, Progress
+from foretell.corpus.token_shards import TokenDocuments, open_tokens, write_tokens
 from foretell.evaluation.scoring import score_texts
 from foretell.models.mixture import Mixture
 from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
@@ -359,6 +360,72 @@ def test_other_learners_resume_exactly(family: str, tmp_path: Path) -> None:
         again = build()
         fit(again, read, budget=budget, checkpoints=folder)
         np.testing.assert_allclose(predict(again), predict(whole), atol=1e-6)
+
+
+def on_disk(folder: Path, texts: Sequence[str]) -> TokenDocuments:
+    folder.mkdir()
+    write_tokens(texts, Bytes(), folder, shard_tokens=50)
+    return open_tokens(folder)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("family", ["lstm", "gpt"])
+def test_a_run_from_the_disk_ends_where_a_whole_one_does(
+    family: str, budget: str, tmp_path: Path
+) -> None:
+    documents = on_disk(tmp_path / "tokens", TEXTS)
+    keyed = {"budget": BUDGETS[budget], "held_out": HELD_OUT}
+    whole = learner(family)
+    run = fit(whole, documents, **keyed)
+    assert run.passes >= 2
+    per_pass = len(list(whole.batches(0)))
+    for after in (1, per_pass, per_pass + 1, run.updates - 1):
+        folder = tmp_path / str(after)
+        with pytest.raises(Interrupted):
+            fit(learner(family), documents, **keyed, checkpoints=folder, stop=Stop(after))
+        again = learner(family)
+        found = fit(again, documents, **keyed, checkpoints=folder)
+        assert_same(weights(again), weights(whole))
+        assert found.updates == run.updates
+    with pytest.raises(ForetellError, match="another text"):
+        fit(learner(family), TEXTS, **keyed, checkpoints=folder)
+
+
+def test_batches_that_are_made_as_they_are_read_are_not_held() -> None:
+    class Lazy:
+        """Five batches, the next of which is made when the last is learned."""
+
+        def __init__(self, number: int, recorder: Recorder) -> None:
+            self.number, self.recorder = number, recorder
+
+        def __len__(self) -> int:
+            return 5
+
+        def since(self, done: int) -> Iterable[Any]:
+            for batch in range(done, 5):
+                assert self.recorder.updates == self.number * 5 + batch
+                yield (self.number, batch)
+
+    recorder = Recorder()
+    recorder.batches = lambda number: Lazy(number, recorder)  # type: ignore[method-assign]
+    run = fit(recorder, ["a"], budget=Budget(passes=3))
+    assert recorder.seen == [(p, b) for p in range(3) for b in range(5)]
+    assert recorder.spent == pytest.approx([n / 15 for n in range(15)])
+    assert (run.updates, run.ended) == (15, "budget")
+
+
+def test_tokens_on_the_disk_that_cannot_be_learned_from_are_refused(tmp_path: Path) -> None:
+    documents = on_disk(tmp_path / "tokens", TEXTS)
+    counting = CountingLearner(Bytes(), CountingSettings(order=2))
+    with pytest.raises(ForetellError, match="only networks learn from tokens on the disk"):
+        fit(counting, documents, budget=Budget(passes=1))
+    other = learner("lstm")
+    other.tokenizer = ToyTokenizer(None)
+    with pytest.raises(ForetellError, match="made by another tokenizer"):
+        fit(other, documents, budget=Budget(passes=1))
+    nothing = on_disk(tmp_path / "nothing", [])
+    with pytest.raises(ForetellError, match="no text"):
+        fit(learner("lstm"), nothing, budget=Budget(passes=1))
 
 
 @pytest.mark.parametrize("change", ["text", "held-out", "budget", "seed", "sizes", "tokenizer"])

@@ -159,8 +159,8 @@ def survey(
     stopping.shrink(int(STOPPING_SHARE * total))
     if min(len(held_out.texts), len(stopping.texts)) < FEWEST_IN_A_PART or not sample.texts:
         raise TextError(
-            f"{path} has only {documents:,} documents, too few to keep some back; give more text, "
-            "or more and shorter documents"
+            f"{path} makes too few documents to keep some back ({documents:,}); give more text, or "
+            "more and shorter documents"
         )
     learned = [Document(text, "") for text in sample.texts]
     return Survey(
@@ -222,8 +222,8 @@ class _Nearest:
         self.shrink(self.most_bytes)
 
     def shrink(self, most_bytes: int) -> None:
-        """Let the last go that so many bytes do not hold."""
-        while self.bytes > most_bytes:
+        """Let the last go that so many bytes do not hold, but for as many as tell something."""
+        while self.bytes > most_bytes and len(self.kept) > FEWEST_IN_A_PART:
             last = self.kept.pop()
             self.bytes -= _bytes(last.text)
             self.end = last.place

@@ -1,24 +1,26 @@
 """Tokens of a text that may be larger than memory: written as a stream, read from maps.
 
-folder/            whole or not there
+folder/
   00000.tokens     raw little-endian, uint16 if the vocabulary fits, else int32
   00000.starts     int64: the place in .tokens of the boundary before each document, and the last
   00001.tokens ...
-  tokenizer.json   what the tokens mean
-  manifest.json    counts, fingerprints of tokenizer and text, and the seal over all
+  tokens.json      counts, and fingerprints of the tokenizer and of the text
 
     tokens   # a a a # b b # c #        #: the boundary, shared by neighbours
     starts   0       4     7   9        document i between its boundaries: starts[i] ... starts[i+1]
 
-Knows nothing of splits and of passes; see streaming.py and passes.py.
+Knows nothing of splits and passes, see streaming.py and passes.py; and does not seal: what writes
+whole folders, ladder/streamed.py, does.
 """
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -28,11 +30,9 @@ from typing import Any, BinaryIO, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.contracts.errors import DamagedModel
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.storage import MANIFEST, check_seal, new_folder, seal
 
-FORMAT = "foretell-tokens-1"
+FACTS = "tokens.json"
 SHARD_TOKENS = 1 << 26
 """A shard is closed once it holds as many."""
 CHUNK_CHARACTERS = 1 << 18
@@ -72,7 +72,7 @@ class TokenDocuments(Sequence[NDArray[np.int32]]):
 
     shards: tuple[Shard, ...]
     facts: Mapping[str, Any]
-    """What the manifest says."""
+    """What tokens.json says."""
 
     @property
     def tokenizer_fingerprint(self) -> str:
@@ -117,82 +117,57 @@ class TokenDocuments(Sequence[NDArray[np.int32]]):
 
 
 def open_tokens(folder: Path) -> TokenDocuments:
-    """What `write_tokens` wrote. Reads all of it once, for the checksums, and holds none of it.
-
-    Raises DamagedModel if anything is missing, altered, or not such a folder.
-    """
-    facts = check_seal(folder)
-    if facts.get("format") != FORMAT:
-        raise DamagedModel(
-            f"{folder} holds no tokens; give one that `foretell tokenizer apply` made"
-        )
-    return TokenDocuments(tuple(_open_shards(folder, facts)), facts)
-
-
-def holds_tokens(path: Path) -> bool:
-    """Whether a path is such a folder, by the names of its files; says nothing of damage."""
-    return all((path / name).is_file() for name in (MANIFEST, "00000.starts"))
-
-
-def _open_shards(folder: Path, facts: Mapping[str, Any]) -> Iterator[Shard]:
+    """What `write_tokens` wrote, mapped; looks for no damage."""
+    facts = json.loads((folder / FACTS).read_text("utf-8"))
     width = np.dtype(facts["width"])
+    shards = []
     for number in range(facts["shards"]):
         stem = folder / f"{number:05d}"
-        yield Shard(stem, width, np.memmap(stem.with_suffix(".starts"), "<i8", "r"))
+        shards.append(Shard(stem, width, np.memmap(stem.with_suffix(".starts"), "<i8", "r")))
+    return TokenDocuments(tuple(shards), facts)
 
 
 def write_tokens(
     texts: Iterable[str],
     tokenizer: Tokenizer,
-    out: Path,
+    folder: Path,
     *,
-    beside: Mapping[str, str] | None = None,
-    facts: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
     shard_tokens: int = SHARD_TOKENS,
-) -> TokenDocuments:
-    """Tokenise texts as they come into a new folder, holding a few chunks of them at a time.
+) -> None:
+    """Tokenise texts as they come into an empty folder, holding a few chunks of them at a time.
 
-    beside, facts: further files, by name, and further lines of the manifest. progress: called with
-    the bytes of text that are written so far. Threads read, encode and write at once, and the
-    `tokenizers` library has threads of its own; the order and the files do not depend on them.
-
-    Raises OutputExists, and whatever the texts raise; then nothing is left at `out`.
+    progress: called with the bytes of text that are written so far. Threads read, encode and write
+    at once, and the `tokenizers` library has threads of its own; the files do not depend on them.
     """
-    with new_folder(out) as folder:
-        writer = _Writer(folder, tokenizer, shard_tokens)
-        digest, read, done = sha256(), 0, 0
-        pending: deque[tuple[int, Future[list[NDArray[np.int32]]]]] = deque()
-        with ThreadPoolExecutor(AHEAD - 1) as pool:
-            for chunk in _chunks(texts):
-                size = _digest(chunk, digest)
-                read += size
-                pending.append((size, pool.submit(_encode, tokenizer, chunk)))
-                if len(pending) == AHEAD:
-                    done += _write_first(pending, writer)
-                    if progress is not None:
-                        progress(done)
-            while pending:
+    digest, read, done = sha256(), 0, 0
+    pending: deque[tuple[int, Future[list[NDArray[np.int32]]]]] = deque()
+    with (
+        closing(_Writer(folder, tokenizer, shard_tokens)) as writer,
+        ThreadPoolExecutor(AHEAD - 1) as pool,
+    ):
+        for chunk in _chunks(texts):
+            size = _digest(chunk, digest)
+            read += size
+            pending.append((size, pool.submit(_encode, tokenizer, chunk)))
+            if len(pending) == AHEAD:
                 done += _write_first(pending, writer)
-        if progress is not None:
-            progress(done)
-        writer.close()
-        tokenizer.save(folder)
-        for name, content in (beside or {}).items():
-            (folder / name).write_text(content, encoding="utf-8")
-        found = {
-            **(facts or {}),
-            "format": FORMAT,
-            "width": writer.width.str,
-            "shards": writer.shards,
-            "documents": writer.documents,
-            "tokens": writer.tokens,
-            "bytes": read,
-            "tokenizer": tokenizer.fingerprint,
-            "text": digest.hexdigest()[:16],
-        }
-        seal(folder, found)
-    return TokenDocuments(tuple(_open_shards(out, found)), found)
+                if progress is not None:
+                    progress(done)
+        while pending:
+            done += _write_first(pending, writer)
+    if progress is not None:
+        progress(done)
+    facts = {
+        "width": writer.width.str,
+        "shards": writer.shards,
+        "documents": writer.documents,
+        "tokens": writer.tokens,
+        "bytes": read,
+        "tokenizer": tokenizer.fingerprint,
+        "text": digest.hexdigest()[:16],
+    }
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -1,9 +1,11 @@
 """One model from a text that memory does not hold: its tokens lie on the disk, see corpus/.
 
 OUT.checkpoints/
-  tokens/            the tokens of the text; gone with the checkpoints once the model is written
+  tokens/            whole or not there; gone with the checkpoints once the model is written
+    tokens.json ...  see corpus/token_shards.py
+    tokenizer.json   what the tokens mean
     parts.json       the documents that are kept back, as they are
-    ...              see corpus/token_shards.py
+    manifest.json    the seal over all
   000001840/ ...     see training/checkpoints.py
 
 `foretell tokenizer apply` writes such a folder of tokens to stay, for more than one model.
@@ -20,21 +22,22 @@ from pathlib import Path
 from typing import Protocol
 
 from foretell import models
-from foretell.contracts.errors import ForetellError
+from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.learner import Budget
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.readers import ReadReport, files_of
 from foretell.corpus.streaming import Survey, is_large, read_learned, survey
-from foretell.corpus.token_shards import TokenDocuments, holds_tokens, open_tokens, write_tokens
+from foretell.corpus.token_shards import FACTS, open_tokens, write_tokens
 from foretell.ladder.machine import set_threads
 from foretell.ladder.options import TrainOptions
 from foretell.ladder.plans import PlannedRung, plan_rung
 from foretell.ladder.single import Parts, Trained, build, checkpoints_of, choose_tokenizer, teach
-from foretell.storage import locked, refuse_existing
+from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tokenizers import load_tokenizer
 from foretell.training.fit import Glance, Interrupted
 from foretell.training.recipes import NETWORKS
 
+FORMAT = "foretell-tokens-1"
 PARTS = "parts.json"
 
 
@@ -158,26 +161,43 @@ def tokenise(
     found = survey(path, field=options.field, seed=options.seed, progress=watch(audience.reading))
     tokenizer = tokenizer or _tokenizer(found, options)
     tell = watch(audience.tokenising)
-    documents = write_tokens(
-        read_learned(path, found, field=options.field),
-        tokenizer,
-        out,
-        beside={PARTS: _spell_parts(found)},
-        facts={"title": _title(path), "made_from": identity},
-        progress=lambda done: tell(done, found.bytes),
-    )
-    return _describe(out, documents)
+    with new_folder(out) as folder:
+        write_tokens(
+            read_learned(path, found, field=options.field),
+            tokenizer,
+            folder,
+            progress=lambda done: tell(done, found.bytes),
+        )
+        tokenizer.save(folder)
+        content = {"title": _title(path), "made_from": identity, **_spell_parts(found)}
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        (folder / PARTS).write_text(text, encoding="utf-8")
+        seal(folder, {"format": FORMAT})
+    return _describe(out)
+
+
+def holds_tokens(path: Path) -> bool:
+    """Whether a path is such a folder, by the names of its files; says nothing of damage."""
+    return all((path / name).is_file() for name in (MANIFEST, FACTS, PARTS))
 
 
 def open_streamed(folder: Path) -> StreamedText:
-    """What `tokenise` wrote. Raises DamagedModel."""
-    return _describe(folder, open_tokens(folder))
+    """What `tokenise` wrote. Reads all of it once, for the checksums, and holds none of it.
+
+    Raises DamagedModel if anything is missing, altered, or not such a folder.
+    """
+    if check_seal(folder).get("format") != FORMAT:
+        raise DamagedModel(
+            f"{folder} holds no tokens; give a folder that `foretell tokenizer apply` wrote"
+        )
+    return _describe(folder)
 
 
-def _describe(folder: Path, documents: TokenDocuments) -> StreamedText:
+def _describe(folder: Path) -> StreamedText:
+    documents = open_tokens(folder)
     parts = json.loads((folder / PARTS).read_text("utf-8"))
     return StreamedText(
-        title=str(documents.facts["title"]),
+        title=parts["title"],
         tokenizer=load_tokenizer(folder),
         parts=Parts(documents, parts["stopping"], parts["held_out"], parts["passages"]),
         documents=parts["documents"],
@@ -185,7 +205,7 @@ def _describe(folder: Path, documents: TokenDocuments) -> StreamedText:
         languages=parts["languages"],
         skipped_files=parts["skipped_files"],
         tokens=documents.tokens,
-        made_from=str(documents.facts["made_from"]),
+        made_from=parts["made_from"],
     )
 
 
@@ -208,8 +228,8 @@ def _tokenizer(found: Survey, options: TrainOptions) -> Tokenizer:
     return choose_tokenizer(options.tokenizer, options.size, found.sample, found.bytes)
 
 
-def _spell_parts(found: Survey) -> str:
-    content = {
+def _spell_parts(found: Survey) -> dict[str, object]:
+    return {
         "stopping": found.stopping,
         "held_out": found.held_out,
         "passages": found.passages,
@@ -218,7 +238,6 @@ def _spell_parts(found: Survey) -> str:
         "languages": found.languages,
         "skipped_files": found.skipped_files,
     }
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def _reopen(work: Path, path: Path, options: TrainOptions) -> StreamedText:
