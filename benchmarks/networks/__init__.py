@@ -1,0 +1,1 @@
+"""Bars of the networks: how they learn, from how much text, and how fast they read and write."""
