@@ -28,7 +28,7 @@ from foretell.corpus.batches import Batch, lanes, pack, with_boundaries
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
 from foretell.models.neural.noise import Noise, set_noise
-from foretell.training.optimizers import build_optimizers
+from foretell.training.optimizers import build_optimizers, clip_gradients
 from foretell.training.schedules import warm_up_then_decay
 
 
@@ -100,7 +100,7 @@ class GradientLearner:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         nats = self._add_gradients(batch)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        norm = clip_gradients(self.network, settings.clip)
         if not (isfinite(nats) and torch.isfinite(norm)):
             raise ForetellError(
                 f"the loss is {nats / batch.count} at update {self.updates}; "
