@@ -54,6 +54,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+TIMED = ("training.json", "training.jsonl", "manifest.json")
+"""Files of a model that say how long it took, or hold a checksum of one that does."""
+
+
+def learned(folder: Path) -> dict[str, bytes | None]:
+    """What `files` finds, without what differs between runs that learned the same."""
+    kept = {name: content for name, content in files(folder).items() if name not in TIMED}
+    return {name: content for name, content in kept.items() if "tensorboard" not in name}
+
+
 @pytest.fixture
 def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder of this test's own, with copies of what was made."""

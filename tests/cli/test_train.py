@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from foretell import models
-from tests.cli.conftest import Run, files
+from tests.cli.conftest import Run, files, learned
 from tests.cli.toy_text import write_text
 
 SMALL = ("--size", "300", "--threads", "1")
@@ -43,7 +43,7 @@ def test_the_same_command_gives_the_same_bits(run: Run, here: Path) -> None:
     for name in ("a", "b"):
         command = ["train", "text.txt", "--model", "lstm", "--out", name, "--seed", "3"]
         assert run(*command, "--budget", "3k tokens", *SMALL).code == 0
-    assert files(here / "a") == files(here / "b")
+    assert learned(here / "a") == learned(here / "b")
 
 
 def test_order_and_pruning_make_smaller_models(run: Run, here: Path) -> None:
@@ -85,7 +85,7 @@ def test_options_from_a_file(run: Run, here: Path) -> None:
     assert said.code == 0, said.err
     given = run("train", "text.txt", "--model", "unigram", "--size", "300", "--out", "same")
     assert given.code == 0, given.err
-    assert files(here / "new") == files(here / "same")
+    assert learned(here / "new") == learned(here / "same")
 
 
 def test_a_large_text_is_learned_from_the_disk(

@@ -40,3 +40,29 @@ def test_an_altered_model_is_refused(refused: Callable[..., str], here: Path) ->
     values = np.fromfile(file, "<f4")
     (values + 1).astype("<f4").tofile(file)
     assert "damaged" in refused("verify", "kn")
+
+
+def test_an_accumulated_batch_is_proved_equal(run: Run, here: Path) -> None:
+    said = run("verify", "accumulation", "lstm")
+    assert said.code == 0, said.err
+    assert said.out.startswith(" ✓ accumulation of lstm")
+
+
+def test_a_resumed_run_is_proved_equal(run: Run, here: Path) -> None:
+    (proof,) = run("verify", "resume", "lstm", "--json").json
+    assert proof["passed"], proof
+    assert "3 kills: the same weights" in proof["message"]
+
+
+def test_a_run_on_another_text_is_no_proof(refused: Callable[..., str], here: Path) -> None:
+    text = (here / "text.txt").read_text()
+    (here / "other.txt").write_text(text.replace("e", "i"))
+    assert "is not the text that this model learned from" in refused(
+        "verify", "resume", "lstm", "--text", "other.txt"
+    )
+
+
+def test_what_was_counted_has_no_proof_of_resuming(refused: Callable[..., str]) -> None:
+    assert "was counted in one pass" in refused("verify", "resume", "kn")
+    assert "write verify MODEL" in refused("verify", "backwards", "kn")
+    assert "has no record" in refused("verify", "resume", "text.txt")

@@ -10,6 +10,7 @@ from foretell.ladder.rungs import Rung
 from foretell.ladder.running import RECENT, Finished, Texts, train_mixture, train_rung
 from foretell.models.buckets import Buckets
 from foretell.tokenizers.bytes import Bytes
+from foretell.training.recipes import Scope
 from tests.cli.toy_text import write_text
 
 
@@ -26,7 +27,7 @@ def texts() -> Texts:
 
 def finish(family: str, texts: Texts, out: Path) -> Finished:
     rung = Rung(family, "bytes", None)
-    return train_rung(rung, Bytes(), texts, out, budget=Budget(passes=1), seed=0)
+    return train_rung(rung, Bytes(), texts, out, budget=Budget(passes=1), scope=Scope(), seed=0)
 
 
 def test_a_mixture_goes_by_what_an_infinity_gram_matches(texts: Texts, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from foretell import models
 from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists
 from foretell.ladder import streamed
 from foretell.ladder.options import TrainOptions
+from foretell.ladder.records import read_record
 from foretell.storage import seal, size_of
 from foretell.tokenizers import Bytes
 from foretell.training.fit import Glance, Interrupted
@@ -59,7 +60,9 @@ def train(out: Path, path: Path, options: TrainOptions = OPTIONS, stop_at: str =
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    """What was learned; the record of the training has times."""
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def test_an_interrupted_run_keeps_its_tokens_and_ends_where_a_whole_one_does(
@@ -182,6 +185,12 @@ def test_refusals(path: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out.checkpoints").exists()
 
 
-def test_the_model_is_a_model(path: Path, tmp_path: Path) -> None:
+def test_the_model_is_a_model_with_a_record(path: Path, tmp_path: Path) -> None:
     train(tmp_path / "out", path, replace(OPTIONS, model="gpt"))
     assert models.load(tmp_path / "out").tokenizer.name == "bytes"
+    record = read_record(tmp_path / "out")
+    assert record.text == str(path)
+    assert record.from_disk
+    with pytest.raises(ForetellError, match="not read into memory again"):
+        record.load_text()
+    assert (tmp_path / "out" / "training.jsonl").exists()

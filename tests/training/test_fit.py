@@ -17,7 +17,7 @@ from foretell.contracts.learner import Budget, Progress
 from foretell.corpus.token_shards import TokenDocuments, open_tokens, write_tokens
 from foretell.evaluation.scoring import score_texts
 from foretell.models.mixture import Mixture
-from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
+from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
 from foretell.models.ngram import estimate
 from foretell.testing.toys import ToyModel, ToyTokenizer
@@ -49,9 +49,9 @@ def learner(family: str, *, seed: int = 0, rate: float = 5e-3, dropout: float = 
     size = tokenizer.vocabulary_size
     network: Any
     if family == "gpt":
-        network = GPT2(GPT2Sizes(size, context=16, width=8, heads=2, layers=2, dropout=dropout))
+        network = GPT(GPTSizes(size, 16, 8, heads=2, layers=2, tables=(60, 50), dropout=dropout))
     else:
-        network = RecurrentNetwork(RecurrentSizes(family, size, 8, 12, layers=2, dropout=dropout))  # type: ignore[arg-type]
+        network = RecurrentNetwork(RecurrentSizes(family, size, 8, 12, 2, dropout, dropout))  # type: ignore[arg-type]
     settings = GradientSettings(
         rows=2, width=16, learning_rate=rate, matrix_learning_rate=2 * rate, seed=seed
     )

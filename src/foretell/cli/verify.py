@@ -1,4 +1,4 @@
-"""`foretell verify`: the eleven laws, on any saved model."""
+"""`foretell verify`: the eleven laws on any saved model, and proofs of how it was trained."""
 
 from __future__ import annotations
 
@@ -13,26 +13,60 @@ from foretell.cli.parsing import add_json
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-HELP = "check a model against the eleven laws; exit code 1 if it breaks one"
+HELP = "check a model against the eleven laws, or prove how it was trained; exit code 1 if it fails"
+PROOFS = ("resume", "accumulation")
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.add_argument("model", type=str, help="folder of a model")
+    parser.add_argument(
+        "what",
+        nargs="+",
+        type=str,
+        metavar="model",
+        help="folder of a model. Before it may stand `resume`: train on its text for a moment, "
+        "killed and taken up again, and compare the weights bit for bit; or `accumulation`: "
+        "compare whole batches with batches in pieces",
+    )
+    parser.add_argument("--text", type=str, help="where the text of `resume` is, if it has moved")
     parser.add_argument("--seed", type=int, default=0, help="which random texts to try")
     add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
+    from foretell.contracts.errors import ForetellError
+
+    words: list[str] = arguments.what
+    if len(words) > 2 or (len(words) == 2 and words[0] not in PROOFS):
+        raise ForetellError(
+            f"cannot verify {' '.join(words)}; write verify MODEL, or verify {PROOFS[0]} MODEL, "
+            f"or verify {PROOFS[1]} MODEL"
+        )
+    if len(words) == 2:
+        results = _prove(words[0], words[1], arguments)
+    else:
+        results = _check_laws(words[0], arguments)
+    if arguments.json:
+        sys.stdout.write(json.dumps(results) + "\n")
+    else:
+        for result in results:
+            mark = "✓" if result["passed"] else "✗"
+            name = str(result.get("law") or result.get("name"))
+            note = f"  {result['message']}" if result["message"] else ""
+            sys.stdout.write(f" {mark} {name:<12}{note}\n")
+    return 0 if all(result["passed"] for result in results) else 1
+
+
+def _check_laws(model: str, arguments: Namespace) -> list[dict[str, object]]:
     from foretell import models
     from foretell.testing.laws import check_laws
 
-    results = check_laws(models.load(Path(arguments.model)), seed=arguments.seed)
-    broken = [result for result in results if not result.passed]
-    if arguments.json:
-        sys.stdout.write(json.dumps([asdict(result) for result in results]) + "\n")
-    else:
-        for result in results:
-            mark = "✓" if result.passed else "✗"
-            note = f"  {result.message}" if result.message else ""
-            sys.stdout.write(f" {mark} {result.law:<12}{note}\n")
-    return 1 if broken else 0
+    results = check_laws(models.load(Path(model)), seed=arguments.seed)
+    return [asdict(result) for result in results]
+
+
+def _prove(kind: str, model: str, arguments: Namespace) -> list[dict[str, object]]:
+    from foretell.ladder.proofs import prove_accumulation, prove_resume
+
+    prove = prove_resume if kind == "resume" else prove_accumulation
+    text = None if arguments.text is None else Path(arguments.text)
+    return [asdict(prove(Path(model), text=text))]

@@ -37,6 +37,8 @@ class LoadedCorpus:
     languages: str
     fingerprint: str
     """Hash of the documents kept, cleaned, in their order."""
+    path: str | None
+    """Where it was read from, as given; None is the built-in text."""
 
 
 def load_corpus(
@@ -79,6 +81,7 @@ def load_corpus(
         leak_share=leak_share(parts.train, parts.held_out),
         languages=languages(copies.kept),
         fingerprint=fingerprint_texts(texts),
+        path=None if path is None else str(path),
     )
 
 

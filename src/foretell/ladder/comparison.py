@@ -43,10 +43,12 @@ from foretell.ladder.running import (
 )
 from foretell.ladder.verdict import judge
 from foretell.storage import LOCK, locked, new_folder, write_text
-from foretell.training.recipes import COUNTING
+from foretell.training.recipes import COUNTING, Scope
 
 LEAST_SECONDS = 2.0
 """A network that would get less is skipped, by name."""
+LEARNING = 0.7
+"""Share of the whole time in which networks learn, about; the rest reads, measures and mixes."""
 SETTINGS = "settings.json"
 LIGHT = 0.02
 """A part of the mixture with less weight is left out: it costs its whole time and adds nothing."""
@@ -236,6 +238,7 @@ def _climb(
             texts,
             out,
             budget=budget,
+            scope=_scope(rung, rungs, texts, options),
             seed=options.seed,
             watch=watch,
             stop=stop,
@@ -246,6 +249,13 @@ def _climb(
             spectator.end(done, again=False)
         finished.append(done)
     return finished
+
+
+def _scope(rung: Rung, rungs: Sequence[Rung], texts: Texts, options: CompareOptions) -> Scope:
+    """From the options alone, so that a comparison repeated by tokens has the same networks."""
+    share = rung.share / max(1.0, sum(each.share for each in rungs))
+    seconds = LEARNING * _seconds(options) * share
+    return Scope(seconds, sum(len(text.encode()) for text in texts.train))
 
 
 def _budget(rung: Rung, out: Path, options: CompareOptions, clock: Clock) -> Budget:
@@ -336,5 +346,6 @@ def plan(
             clock.skip(rung.share)
             clock.end -= seconds
         tokenizer = tokenizers[rung.tokenizer, rung.size]
-        steps.append(plan_rung(rung.slug, rung.family, tokenizer, corpus.bytes, seconds))
+        scope = _scope(rung, rungs, _texts(corpus.split), options)
+        steps.append(plan_rung(rung.slug, rung.family, tokenizer, scope, seconds))
     return steps

@@ -36,7 +36,9 @@ class CompareOptions:
 class TrainOptions:
     """Options of training one model; a field a flag."""
 
-    model: Literal["unigram", "kneser-ney", "infinity-gram", "rnn", "gru", "lstm", "gpt"] = "lstm"
+    model: Literal[
+        "unigram", "kneser-ney", "infinity-gram", "rnn", "gru", "lstm", "gpt", "gpt2", "llama"
+    ] = "gpt"
     """Family of the model."""
     tokenizer: Literal["bytes", "characters", "words", "bpe", "unigram"] = "bpe"
     """What a token is; all but words can spell every text, Chinese too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.training.recipes import COUNTING, estimate_needs
+from foretell.training.recipes import COUNTING, Scope, estimate_needs
 
 COUNTING_MEMORY = 60
 """Bytes for each byte of text at order 5: tokens of all orders, sorted."""
@@ -35,10 +35,14 @@ class PlannedRung:
 
 
 def plan_rung(
-    name: str, family: str, tokenizer: Tokenizer, text_bytes: int, seconds: float | None
+    name: str,
+    family: str,
+    tokenizer: Tokenizer,
+    scope: Scope,
+    seconds: float | None,
 ) -> PlannedRung:
     """The line of one rung, without training it."""
     if family in COUNTING:
-        return PlannedRung(name, None, None, COUNTING_MEMORY * text_bytes)
-    needs = estimate_needs(family, tokenizer)
+        return PlannedRung(name, None, None, COUNTING_MEMORY * scope.bytes)
+    needs = estimate_needs(family, tokenizer, scope)
     return PlannedRung(name, needs.parameters, seconds, needs.memory)

@@ -11,8 +11,10 @@ from foretell.contracts.tokenizer import Tokenizer
 from foretell.tokenizers import KINDS, train_tokenizer
 from foretell.training.recipes import COUNTING, NETWORKS
 
-SHARES = {"rnn": 1.0, "gru": 2.0, "lstm": 3.0, "gpt": 4.0}
+SHARES = {"rnn": 1.0, "gru": 2.0, "lstm": 3.0, "gpt2": 4.0, "llama": 4.0, "gpt": 4.0}
 """Of the networks' time. What learns more slowly and ends better gets more."""
+LADDER = ("rnn", "gru", "lstm", "gpt")
+"""Networks of a comparison that names no rungs."""
 SUBWORDS = ("bpe", "unigram")
 
 
@@ -21,7 +23,7 @@ class Rung:
     """One row of the ladder, before it is trained."""
 
     family: str
-    """unigram, kneser-ney, infinity-gram, rnn, gru, lstm or gpt."""
+    """unigram, kneser-ney, infinity-gram, rnn, gru, lstm, gpt, gpt2 or llama."""
     tokenizer: str
     """One of tokenizers.KINDS."""
     size: int | None
@@ -55,7 +57,7 @@ def default_ladder(size: int, *, networks: bool) -> list[Rung]:
     ladder = [Rung(family, "bpe", size) for family in COUNTING]
     ladder += [Rung("kneser-ney", kind, None) for kind in ("bytes", "characters", "words")]
     if networks:
-        ladder += [Rung(family, "bpe", size) for family in NETWORKS]
+        ladder += [Rung(family, "bpe", size) for family in LADDER]
     return ladder
 
 

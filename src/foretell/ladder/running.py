@@ -32,7 +32,7 @@ from foretell.testing.laws import check_laws
 from foretell.training.bucketing import BucketLearner
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.mixing import MixtureLearner
-from foretell.training.recipes import NETWORKS, build_learner
+from foretell.training.recipes import NETWORKS, Scope, build_learner
 
 Watch = Callable[[Glance], None]
 EM_PASSES = 60
@@ -111,12 +111,14 @@ def train_rung(
     out: Path,
     *,
     budget: Budget,
+    scope: Scope,
     seed: int,
     watch: Watch | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Finished:
-    """Train, measure and write one rung."""
-    learner = build_learner(rung.family, tokenizer, seed=seed)
+    """Train, measure and write one rung. scope: what a network is made for; not the budget, which
+    depends on how long the rungs before it took."""
+    learner = build_learner(rung.family, tokenizer, seed=seed, scope=scope)
     work = out / "work" / rung.slug
     run = fit(
         learner,
@@ -223,7 +225,14 @@ def _finish(
     return finished
 
 
-NAMES = {"gpt": "GPT", "lstm": "LSTM", "gru": "GRU", "rnn": "Elman RNN"}
+NAMES = {
+    "gpt": "GPT",
+    "gpt2": "GPT-2",
+    "llama": "Llama",
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "Elman RNN",
+}
 
 
 def name_model(model: LanguageModel, family: str, parts: int) -> str:

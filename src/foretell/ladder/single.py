@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,12 +20,14 @@ from foretell.evaluation.comparing import Score, measure
 from foretell.ladder.machine import set_threads
 from foretell.ladder.options import TrainOptions
 from foretell.ladder.plans import PlannedRung, plan_rung
+from foretell.ladder.records import Record
 from foretell.ladder.rungs import SUBWORDS, subword_size
-from foretell.storage import locked, refuse_existing
+from foretell.storage import locked, new_folder, refuse_existing
 from foretell.tokenizers import train_tokenizer
 from foretell.tokenizers.spelling import SpelledTokenizer
 from foretell.training.fit import Glance, Run, fit
-from foretell.training.recipes import COUNTING, build_learner
+from foretell.training.journal import EVENTS, LINES, Journal
+from foretell.training.recipes import COUNTING, Scope, build_learner
 
 Number = TypeVar("Number", int, float)
 
@@ -58,8 +61,10 @@ class Parts:
         return Parts(train, stopping, held_out, split.passages)
 
 
-def prepare(corpus: LoadedCorpus, options: TrainOptions) -> Learner:
+def prepare(corpus: LoadedCorpus, options: TrainOptions, *, scope: Scope | None = None) -> Learner:
     """The tokenizer and the learner that options ask for, with what they leave open derived.
+
+    scope: what a network is made for; from budget and text if not given.
 
     Raises ForetellError for any option that cannot be used; writes nothing.
     """
@@ -67,7 +72,8 @@ def prepare(corpus: LoadedCorpus, options: TrainOptions) -> Learner:
     set_threads(options.threads)
     Budget.parse(options.budget)
     size = sum(len(text.encode()) for text in texts)
-    return build(choose_tokenizer(options.tokenizer, options.size, texts, size), options)
+    tokenizer = choose_tokenizer(options.tokenizer, options.size, texts, size)
+    return build(tokenizer, options, scope or scope_of(corpus, options))
 
 
 def choose_tokenizer(
@@ -84,11 +90,22 @@ def choose_tokenizer(
     return train_tokenizer(kind, texts, size=size)
 
 
-def build(tokenizer: Tokenizer, options: TrainOptions) -> Learner:
+def build(tokenizer: Tokenizer, options: TrainOptions, scope: Scope) -> Learner:
     """The learner that options ask for. Raises ForetellError."""
     return build_learner(
-        options.model, tokenizer, seed=options.seed, order=options.order, prune=thresholds(options)
+        options.model,
+        tokenizer,
+        seed=options.seed,
+        order=options.order,
+        prune=thresholds(options),
+        scope=scope,
     )
+
+
+def scope_of(corpus: LoadedCorpus, options: TrainOptions) -> Scope:
+    """What a network is made for: the time that it has, and the text."""
+    size = sum(len(document.text.encode()) for document in corpus.split.train)
+    return Scope.of(Budget.parse(options.budget), size)
 
 
 def thresholds(options: TrainOptions) -> tuple[int, ...]:
@@ -110,7 +127,9 @@ def plan(corpus: LoadedCorpus, options: TrainOptions) -> PlannedRung:
     """What `train` would do. Trains the tokenizer; writes nothing."""
     learner = prepare(corpus, options)
     seconds = Budget.parse(options.budget).seconds
-    return plan_rung(options.model, options.model, learner.tokenizer, corpus.bytes, seconds)
+    return plan_rung(
+        options.model, options.model, learner.tokenizer, scope_of(corpus, options), seconds
+    )
 
 
 def train(
@@ -167,11 +186,43 @@ def train_into(
     """
     refuse_existing(out)
     learner = prepare(corpus, options)
+    scope = scope_of(corpus, options)
+    record = Record(corpus.path, corpus.fingerprint, options, scope, learner.recipe)
     work = checkpoints_of(out)
     with locked(work):
-        trained = teach(learner, Parts.of(corpus), options, work=work, watch=watch, stop=stop)
-        models.save(trained.model, out)
-        shutil.rmtree(work, ignore_errors=True)
+        return teach_into(out, work, learner, Parts.of(corpus), record, watch=watch, stop=stop)
+
+
+def teach_into(
+    out: Path,
+    work: Path,
+    learner: Learner,
+    parts: Parts,
+    record: Record,
+    *,
+    watch: Callable[[Glance], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Trained:
+    """As `teach`, with a journal; the model, its record and its journal go to `out`, and `work`,
+    which is held, goes."""
+    options = record.options
+    with ExitStack() as stack:
+        watchers = [] if watch is None else [watch]
+        if options.model not in COUNTING:
+            watchers.append(stack.enter_context(Journal(work)))
+
+        def watch_all(glance: Glance) -> None:
+            for each in watchers:
+                each(glance)
+
+        trained = teach(learner, parts, options, work=work, watch=watch_all, stop=stop)
+    with new_folder(out) as folder:
+        for name in (LINES, EVENTS):
+            if (work / name).exists():
+                shutil.move(work / name, folder / name)
+        record.write(folder, trained.run)
+        models.write(trained.model, folder)
+    shutil.rmtree(work, ignore_errors=True)
     return trained
 
 

@@ -14,14 +14,12 @@ OUT.checkpoints/
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from foretell import models
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.learner import Budget
 from foretell.contracts.tokenizer import Tokenizer
@@ -31,11 +29,19 @@ from foretell.corpus.token_shards import FACTS, open_tokens, write_tokens
 from foretell.ladder.machine import set_threads
 from foretell.ladder.options import TrainOptions
 from foretell.ladder.plans import PlannedRung, plan_rung
-from foretell.ladder.single import Parts, Trained, build, checkpoints_of, choose_tokenizer, teach
+from foretell.ladder.records import Record
+from foretell.ladder.single import (
+    Parts,
+    Trained,
+    build,
+    checkpoints_of,
+    choose_tokenizer,
+    teach_into,
+)
 from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tokenizers import load_tokenizer
 from foretell.training.fit import Glance, Interrupted
-from foretell.training.recipes import NETWORKS
+from foretell.training.recipes import NETWORKS, Scope
 
 FORMAT = "foretell-tokens-1"
 PARTS = "parts.json"
@@ -55,6 +61,8 @@ class StreamedText:
     languages: str
     skipped_files: int
     tokens: int
+    """Of what is learned."""
+    fingerprint: str
     """Of what is learned."""
     made_from: str
     """Hash of text and options."""
@@ -122,12 +130,11 @@ def train_into(
         else:
             text = tokenise(path, work / "tokens", options, audience=audience, stop=stop)
         audience.streamed(text)
-        learner = build(text.tokenizer, options)
+        scope = Scope.of(Budget.parse(options.budget), text.bytes)
+        learner = build(text.tokenizer, options, scope)
+        record = Record(str(path), text.fingerprint, options, scope, learner.recipe, from_disk=True)
         watch = audience.learning(options.model)
-        trained = teach(learner, text.parts, options, work=work, watch=watch, stop=stop)
-        models.save(trained.model, out)
-        shutil.rmtree(work, ignore_errors=True)
-    return trained
+        return teach_into(out, work, learner, text.parts, record, watch=watch, stop=stop)
 
 
 def tokenise(
@@ -205,6 +212,7 @@ def _describe(folder: Path) -> StreamedText:
         languages=parts["languages"],
         skipped_files=parts["skipped_files"],
         tokens=documents.tokens,
+        fingerprint=documents.fingerprint,
         made_from=parts["made_from"],
     )
 
@@ -220,8 +228,9 @@ def plan(
     else:
         found = survey(path, field=options.field, seed=options.seed, progress=progress)
         tokenizer, size = _tokenizer(found, options), found.bytes
-    seconds = Budget.parse(options.budget).seconds
-    return plan_rung(options.model, options.model, tokenizer, size, seconds)
+    budget = Budget.parse(options.budget)
+    scope = Scope.of(budget, size)
+    return plan_rung(options.model, options.model, tokenizer, scope, budget.seconds)
 
 
 def _tokenizer(found: Survey, options: TrainOptions) -> Tokenizer:

@@ -63,8 +63,11 @@ class Glance:
     """Share of the budget, 0 to 1."""
     seconds: float
     tokens: int
+    updates: int
     nats_per_token: float
     """Of the latest batches, on the training text."""
+    tokens_per_second: float
+    """Of the run so far, looks at the held-out text not counted."""
     curve: tuple[CurvePoint, ...]
 
 
@@ -91,6 +94,7 @@ def fit(
     checkpoints: Path | None = None,
     watch: Callable[[Glance], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Run:
     """Teach `learner` until the budget is spent. The learner then holds its best model.
 
@@ -100,6 +104,7 @@ def fit(
     checkpoints: a folder from which the same call, made again after any kind of end, goes on; with
     a budget of tokens or passes the result is the same bit for bit. watch: called after updates.
     stop: asked after updates; when it says yes, a checkpoint is written and Interrupted raised.
+    checkpoint_seconds: between checkpoints.
 
     Raises ForetellError if the checkpoint is of another learner, text or budget, or if the learner
     cannot read tokens from the disk.
@@ -111,9 +116,8 @@ def fit(
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe)
         position = store.restore(learner)
-        loop = _Loop(
-            learner, budget, first_bytes(held_out, LOOK_BYTES), store, position, watch, stop
-        )
+        looked_at = first_bytes(held_out, LOOK_BYTES)
+        loop = _Loop(learner, budget, looked_at, store, position, watch, stop, checkpoint_seconds)
         try:
             return loop.run(keep=checkpoints is not None)
         except BaseException:
@@ -172,7 +176,9 @@ class _Loop:
         position: Position,
         watch: Callable[[Glance], None] | None,
         stop: Callable[[], bool] | None,
+        checkpoint_seconds: float,
     ) -> None:
+        self.checkpoint_seconds = checkpoint_seconds
         self.learner, self.budget, self.held_out = learner, budget, held_out
         self.store, self.position = store, position
         self.watch, self.stop = watch, stop
@@ -248,7 +254,7 @@ class _Loop:
 
     def save_now_and_then(self, keep: bool) -> None:
         asked = self.stop is not None and self.stop()
-        if keep and (asked or monotonic() - self.saved > CHECKPOINT_SECONDS):
+        if keep and (asked or monotonic() - self.saved > self.checkpoint_seconds):
             self.store.save(self.learner, self.position)
             self.saved = self.clock = monotonic()
         if asked:
@@ -271,6 +277,8 @@ class _Loop:
             spent=self.spent(),
             seconds=self.position.seconds,
             tokens=self.position.tokens,
+            updates=self.position.updates,
             nats_per_token=sum(progress.nats for progress in self.recent) / max(1, tokens),
+            tokens_per_second=self.position.tokens / max(1e-9, self.position.seconds),
             curve=tuple(self.position.curve),
         )

@@ -30,7 +30,7 @@ from foretell.corpus.token_shards import TokenDocuments
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
 from foretell.models.neural.noise import Noise, set_noise
-from foretell.training.optimizers import build_optimizers
+from foretell.training.optimizers import build_optimizers, clip_gradients
 from foretell.training.schedules import warm_up_then_decay
 
 
@@ -110,7 +110,7 @@ class GradientLearner:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         nats = self._add_gradients(batch)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        norm = clip_gradients(self.network, settings.clip)
         if not (isfinite(nats) and torch.isfinite(norm)):
             raise ForetellError(
                 f"the loss is {nats / batch.count} at update {self.updates}; "

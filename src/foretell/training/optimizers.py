@@ -62,6 +62,45 @@ class Muon(Optimizer):
         return matrix.grad.lerp(average, momentum)
 
 
+class RowAdam(Optimizer):
+    """Adam (Kingma & Ba 2015) for tables of which a batch touches a few rows.
+
+    Gradients are sparse (rows, D); rows without one stay as they are, moments too, so an update
+    costs what the batch holds and not what the table holds. The second moment is one number a row:
+    half the memory of Adam's, and measured no worse.
+    """
+
+    def __init__(
+        self, tables: Iterable[Tensor], *, lr: float, betas: tuple[float, float] = (0.9, 0.95)
+    ) -> None:
+        super().__init__(list(tables), {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is not None:
+                    self._step(table, lr=group["lr"], betas=group["betas"])
+
+    def _step(self, table: Tensor, *, lr: float, betas: tuple[float, float]) -> None:
+        assert table.grad is not None
+        state = self.state[table]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["average"] = torch.zeros_like(table)
+            state["square"] = table.new_zeros((len(table), 1))
+        state["step"] += 1
+        gradient = table.grad.coalesce()
+        rows, values = gradient.indices()[0], gradient.values()
+        average = state["average"][rows].lerp_(values, 1 - betas[0])
+        square = state["square"][rows].lerp_(values.square().mean(1, keepdim=True), 1 - betas[1])
+        state["average"].index_copy_(0, rows, average)
+        state["square"].index_copy_(0, rows, square)
+        average_bias, square_bias = (1 - beta ** state["step"].item() for beta in betas)
+        update = average / (square / square_bias).sqrt_().add_(1e-8)
+        table.index_add_(0, rows, update, alpha=-lr / average_bias)
+
+
 def orthogonalise(matrices: Tensor) -> Tensor:
     """(N, m, n) to matrices with nearly the same singular vectors, and values near one."""
     turned = matrices.shape[1] > matrices.shape[2]
@@ -85,20 +124,35 @@ def build_optimizers(
 
     matrix_learning_rate: of Muon for the matrices between embeddings; None: AdamW has them too.
     """
-    tables = {id(module.weight) for module in network.outer_tables()}
+    tables = {id(module.weight): module for module in network.outer_tables()}
     matrices: list[nn.Parameter] = []
+    sparse: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for parameter in network.parameters():
-        inner = parameter.ndim == 2 and id(parameter) not in tables
-        (matrices if inner else rest).append(parameter)
+        table = tables.get(id(parameter))
+        if isinstance(table, nn.Embedding) and table.sparse:
+            sparse.append(parameter)
+        elif parameter.ndim == 2 and table is None:
+            matrices.append(parameter)
+        else:
+            rest.append(parameter)
     groups = [{"params": rest, "weight_decay": 0.0}]
     optimizers: list[Optimizer] = []
     if matrix_learning_rate is None:
         groups.append({"params": matrices, "weight_decay": weight_decay})
     else:
         optimizers.append(Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay))
+    if sparse:
+        optimizers.append(RowAdam(sparse, lr=learning_rate))
     optimizers.append(AdamW(groups, lr=learning_rate, betas=(0.9, 0.95), fused=True))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
     return optimizers
+
+
+def clip_gradients(network: Network, largest: float) -> Tensor:
+    """Scale the gradients down to a norm of `largest` together, those of sparse tables excepted:
+    Adam forgets their size. Returns the norm before."""
+    dense = [p for p in network.parameters() if p.grad is not None and not p.grad.is_sparse]
+    return nn.utils.clip_grad_norm_(dense, largest)

@@ -9,12 +9,32 @@ from importlib import import_module
 from typing import Any
 
 from foretell.contracts.errors import ForetellError, MissingExtra
-from foretell.contracts.learner import Learner
+from foretell.contracts.learner import Budget, Learner
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.training.counting import CountingLearner, CountingSettings
 
 COUNTING = ("unigram", "kneser-ney", "infinity-gram")
-NETWORKS = ("rnn", "gru", "lstm", "gpt")
+NETWORKS = ("rnn", "gru", "lstm", "gpt2", "llama", "gpt")
+TOKENS_A_SECOND = 10_000
+"""About what a small network learns from on two cores; turns a budget of tokens into time."""
+BYTES_A_TOKEN = 3
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the size of a network, its batches and its dropout are derived from."""
+
+    seconds: float = 60.0
+    """Time that it may learn."""
+    bytes: int = 1_000_000
+    """Size of the text that it learns from."""
+
+    @staticmethod
+    def of(budget: Budget, size: int) -> Scope:
+        """Of a run on a text of `size` bytes. Tokens and passes count as the time that they would
+        take, so that a run repeated by tokens has the network that it had."""
+        tokens = budget.tokens or (budget.passes or 0) * size / BYTES_A_TOKEN
+        return Scope(budget.seconds or tokens / TOKENS_A_SECOND, size)
 
 
 @dataclass(frozen=True)
@@ -26,9 +46,9 @@ class Needs:
     """Bytes, an estimate: weights, gradient, optimiser, activations, and PyTorch itself."""
 
 
-def estimate_needs(family: str, tokenizer: Tokenizer) -> Needs:
+def estimate_needs(family: str, tokenizer: Tokenizer, scope: Scope) -> Needs:
     """Of a network, without building its weights. Raises as `build_learner` does."""
-    needs: Needs = _networks(family).estimate_needs(family, tokenizer)
+    needs: Needs = _networks(family).estimate_needs(family, tokenizer, scope)
     return needs
 
 
@@ -39,9 +59,10 @@ def build_learner(
     seed: int = 0,
     order: int = 5,
     prune: tuple[int, ...] = (0,),
+    scope: Scope = Scope(),
 ) -> Learner:
     """A learner that has read nothing yet. order and prune are for Kneser-Ney, also where it lies
-    beneath an infinity-gram.
+    beneath an infinity-gram; scope is for networks.
 
     Raises ForetellError for an unknown family, MissingExtra for a network without PyTorch.
     """
@@ -49,7 +70,7 @@ def build_learner(
         order = 1 if family == "unigram" else order
         index = family == "infinity-gram"
         return CountingLearner(tokenizer, CountingSettings(order, prune, index=index))
-    learner: Learner = _networks(family).build(family, tokenizer, seed=seed)
+    learner: Learner = _networks(family).build(family, tokenizer, scope, seed=seed)
     return learner
 
 

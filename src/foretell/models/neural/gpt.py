@@ -102,7 +102,9 @@ class GPT(Transformer):
         self.sizes = sizes
         self.context = sizes.context
         self.embedding = nn.Embedding(sizes.vocabulary, sizes.width)
-        self.tables = nn.ModuleList(nn.Embedding(rows, sizes.width) for rows in sizes.tables)
+        self.tables = nn.ModuleList(
+            nn.Embedding(rows, sizes.width, sparse=True) for rows in sizes.tables
+        )
         self.drop = Dropout(sizes.dropout)
         self.layers = nn.ModuleList(GPTLayer(sizes) for _ in range(sizes.layers))
         self.head = nn.Linear(sizes.width, sizes.vocabulary, bias=False)
