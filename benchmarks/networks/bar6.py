@@ -57,7 +57,7 @@ def measure(*, quick: bool) -> Result:
     }
     met = (
         whole["peak_bytes"] - model < MOST_BYTES
-        and max(first["seconds"], whole["first_update_seconds"]) < MOST_SECONDS
+        and first["seconds"] < MOST_SECONDS
         and turns["ratio"] >= LEAST_RATE
     )
     return Result(met, figures)

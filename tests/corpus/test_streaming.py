@@ -39,9 +39,7 @@ def test_passages_do_not_depend_on_the_pieces(words: list[str], piece: int, size
     assert cutter.has_cut == (len(text.encode()) > 3 * size)
 
 
-def test_long_files_are_cut_and_records_stay_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_texts_are_cut_and_short_ones_stay_whole(tmp_path: Path) -> None:
     long = "\n\n".join(STORIES)
     (tmp_path / "a.txt").write_text(long, "utf-8")
     (tmp_path / "b.txt").write_text("short\r\nand e\u0301\n", "utf-8")

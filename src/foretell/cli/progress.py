@@ -82,9 +82,10 @@ class Display:
         kept = sum(len(each.encode()) for each in (*parts.stopping, *parts.held_out))
         noun = "passages" if parts.passages else "documents"
         self.say(
-            f"{text.documents:,} {noun}, {text.bytes / 1e6:,.1f} MB, {text.languages}; read from "
-            f"the disk, {kept / 1e3:.0f} kB of them kept back. Copies and leaks were not looked for"
+            f"{text.documents:,} {noun}, {text.bytes / 1e6:,.1f} MB, {text.languages}; "
+            f"{kept / 1e3:.0f} kB kept back"
         )
+        self.say("read from the disk: copies and leaks are not looked for")
 
     def corpus(self, corpus: LoadedCorpus) -> None:
         self._stop()

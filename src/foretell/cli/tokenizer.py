@@ -155,7 +155,7 @@ def _apply(arguments: Namespace) -> int:
         f"{out}: {text.tokens:,} tokens ({text.tokenizer.name}) of {text.bytes / 1e6:,.1f} MB of "
         f"text in {size / 1e6:,.1f} MB, {seconds:.0f} s"
     )
-    display.show_commands((("Next", f"foretell train {out} --model lstm"),))
+    display.show_commands((("Next", f"foretell train {out}"),))
     return 0
 
 

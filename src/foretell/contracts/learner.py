@@ -85,7 +85,8 @@ class Learner(Protocol):
         ...
 
     def batches(self, pass_number: int) -> Iterable[Any]:
-        """The batches of one pass, in an order that depends on the pass number alone."""
+        """The batches of one pass, in an order that depends on the pass number alone. They are
+        held together, unless they are a `training.fit.LazyBatches`."""
         ...
 
     def update(self, batch: Any, *, spent: float) -> Progress:

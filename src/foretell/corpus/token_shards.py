@@ -39,6 +39,8 @@ CHUNK_CHARACTERS = 1 << 18
 """Of texts that are encoded together: a token takes some 430 bytes until it is a number."""
 AHEAD = 3
 """Chunks between the reader and the disk."""
+READ_AT_ONCE = 64
+"""Documents that are copied out of the map together, where all are read in their order."""
 NARROW = 1 << 16
 """Vocabularies of this size and below take 16 bits a token."""
 
@@ -64,11 +66,7 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class TokenDocuments(Sequence[NDArray[np.int32]]):
-    """The documents of a folder, each (T + 2,) between two boundaries, read when they are asked.
-
-    Good: open_tokens(folder)[17]
-    Bad:  list(open_tokens(folder))       holds the whole text
-    """
+    """The documents of a folder, each (T + 2,) between two boundaries, read when they are asked."""
 
     shards: tuple[Shard, ...]
     facts: Mapping[str, Any]
@@ -106,8 +104,9 @@ class TokenDocuments(Sequence[NDArray[np.int32]]):
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
         for shard in self.shards:
-            for number in range(len(shard.starts) - 1):
-                yield from shard.read(number, number + 1)
+            end = len(shard.starts) - 1
+            for first in range(0, end, READ_AT_ONCE):
+                yield from shard.read(first, min(first + READ_AT_ONCE, end))
 
     @property
     def _firsts(self) -> list[int]:
