@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.result import Result
 
-AREAS = ("spine", "index")
+AREAS = ("spine", "index", "networks")
 
 
 def bars_of(area: str) -> list[int]:

@@ -61,6 +61,7 @@ STARRED = {
     "models/neural/transformer.py",
     "training/gradient.py",
     "training/networks.py",
+    "training/objective.py",
     "training/optimizers.py",
 }
 """Files that may import a heavy back end at their top."""

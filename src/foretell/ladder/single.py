@@ -24,7 +24,8 @@ from foretell.storage import locked, new_folder, refuse_existing
 from foretell.tokenizers import train_tokenizer
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.journal import EVENTS, LINES, Journal
-from foretell.training.recipes import COUNTING, Scope, build_learner
+from foretell.training.ranks import ALONE, Ranks, join_ranks
+from foretell.training.recipes import COUNTING, NETWORKS, Scope, build_learner
 
 Number = TypeVar("Number", int, float)
 
@@ -36,9 +37,17 @@ class Trained:
     model: LanguageModel
     run: Run
     score: Score
+    first: bool = True
+    """False in all but one of several processes that trained it together."""
 
 
-def prepare(corpus: LoadedCorpus, options: TrainOptions, *, scope: Scope | None = None) -> Learner:
+def prepare(
+    corpus: LoadedCorpus,
+    options: TrainOptions,
+    *,
+    scope: Scope | None = None,
+    ranks: Ranks = ALONE,
+) -> Learner:
     """The tokenizer and the learner that options ask for, with what they leave open derived.
 
     scope: what a network is made for; from budget and text if not given.
@@ -64,6 +73,7 @@ def prepare(corpus: LoadedCorpus, options: TrainOptions, *, scope: Scope | None 
         order=options.order,
         prune=thresholds(options),
         scope=scope or scope_of(corpus, options),
+        ranks=ranks,
     )
 
 
@@ -117,6 +127,7 @@ def _teach(
     work: Path | None,
     watch: Callable[[Glance], None] | None,
     stop: Callable[[], bool] | None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     budget = Budget.parse(options.budget)
     if options.model in COUNTING:
@@ -131,10 +142,12 @@ def _teach(
         checkpoints=None if options.model in COUNTING else work,
         watch=watch,
         stop=stop,
+        ranks=ranks,
     )
     held_out = [document.text for document in split.held_out]
     model = learner.model()
-    return Trained(model, run, measure(model, held_out, end_of_text=not split.passages))
+    score = measure(model, held_out, end_of_text=not split.passages)
+    return Trained(model, run, score, ranks.first)
 
 
 def train_into(
@@ -147,23 +160,31 @@ def train_into(
 ) -> Trained:
     """As `train`, and write the model to `out`, which must not exist.
 
-    Checkpoints stand beside it in OUT.checkpoints until it is finished. Raises OutputExists.
+    Checkpoints stand beside it in OUT.checkpoints until it is finished. Started by torchrun, all
+    processes train together, and the first one writes. Raises OutputExists.
     """
     refuse_existing(out)
-    learner = prepare(corpus, options)
+    ranks = join_ranks() if options.model in NETWORKS else ALONE
+    learner = prepare(corpus, options, ranks=ranks)
+    work = out.with_name(out.name + ".checkpoints")
+    if not ranks.first:
+        trained = _teach(learner, corpus, options, work=work, watch=None, stop=stop, ranks=ranks)
+        ranks.wait()
+        return trained
     scope = scope_of(corpus, options)
     record = Record(corpus.path, corpus.fingerprint, options, scope, learner.recipe)
-    work = out.with_name(out.name + ".checkpoints")
     with locked(work), ExitStack() as stack:
         watchers = [] if watch is None else [watch]
-        if options.model not in COUNTING:
+        if options.model in NETWORKS:
             watchers.append(stack.enter_context(Journal(work)))
 
         def watch_all(glance: Glance) -> None:
             for each in watchers:
                 each(glance)
 
-        trained = _teach(learner, corpus, options, work=work, watch=watch_all, stop=stop)
+        trained = _teach(
+            learner, corpus, options, work=work, watch=watch_all, stop=stop, ranks=ranks
+        )
         stack.close()
         with new_folder(out) as folder:
             for name in (LINES, EVENTS):
@@ -172,4 +193,5 @@ def train_into(
             record.write(folder, trained.run)
             models.write(trained.model, folder)
         shutil.rmtree(work, ignore_errors=True)
+    ranks.wait()
     return trained
