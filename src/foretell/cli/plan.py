@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from foretell.planning.hardware import Device
     from foretell.planning.plan import Plan
+    from foretell.planning.resources import Compute
 
 HELP = "say what training a model takes: parameters, compute, memory, a sharding, days, energy"
 SHARDINGS = {
@@ -52,7 +53,12 @@ def as_plain(plan: Plan) -> dict[str, Any]:
     facts["compute"]["done"] = plan.compute.done
     facts["sharding"]["memory"]["total"] = plan.sharding.memory.total
     facts["sharding"]["tokens_in_update"] = plan.sharding.rows_in_update * plan.row
-    facts |= {"seconds": plan.seconds, "days": plan.days, "kilowatt_hours": plan.energy}
+    facts |= {
+        "usable": plan.usable,
+        "seconds": plan.seconds,
+        "days": plan.days,
+        "kilowatt_hours": plan.energy,
+    }
     return facts
 
 
@@ -75,8 +81,9 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
     said = [
         (
             "Model",
-            f"{plan.model}: {shape.family}, {shape.layers} layers of width {shape.width:,}, "
-            f"{shape.heads} heads, context {shape.context:,}, vocabulary {shape.vocabulary:,}",
+            f"{plan.model}, of the family {shape.family}: {shape.layers} layers of width "
+            f"{shape.width:,}, {shape.heads} heads, context {shape.context:,}, vocabulary "
+            f"{shape.vocabulary:,}",
         )
     ]
     count = f"{plan.parameters.total:,}"
@@ -91,11 +98,7 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
     said += [
         ("Tokens", f"{_short(plan.tokens.value, 3)}, {plan.tokens.source}"),
         ("Compute", flops),
-        (
-            "",
-            f"Attention adds {_power(compute.attention)}, not among the 6; "
-            f"{_power(compute.spared)} of them are for tables that are only looked up",
-        ),
+        ("", _work(compute)),
         ("Device", _device(plan.device, sharding.ranks, plan.precision)),
         ("", f"Source: {plan.device.source}"),
         ("Sharding", _sharding(plan)),
@@ -108,8 +111,8 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
     said.append(
         (
             "",
-            f"{sharding.memory.total / 1e9:10,.2f}  of {plan.usable / 1e9:,.1f}, which leaves a "
-            f"tenth of {plan.device.memory / 1e9:,.1f} free",
+            f"{sharding.memory.total / 1e9:10,.2f}  of {plan.usable / 1e9:,.1f}, which leaves "
+            f"{plan.spare.value:.0%} of {plan.device.memory / 1e9:,.1f} free, {plan.spare.source}",
         )
     )
     again = ", a third more work for what is computed twice" if sharding.recompute else ""
@@ -120,7 +123,15 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
     ]
     if plan.energy is not None:
         said.append(("", f"PUE {plan.pue.value:g}: {plan.pue.source}"))
-        said.append(("", "Hosts and network between the devices are not in it"))
+        if not plan.device.measured:
+            said.append(("", "Hosts and network between the devices are not in it"))
+    return said
+
+
+def _work(compute: Compute) -> str:
+    said = f"Attention adds {_power(compute.attention)}, not among them"
+    if compute.spared:
+        said += f"; of them {_power(compute.spared)} are for tables that are only looked up"
     return said
 
 

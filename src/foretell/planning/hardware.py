@@ -18,7 +18,7 @@ from foretell.planning.resources import HALF
 
 SIDE = 1024
 """Of the matrices whose product is measured."""
-REPEATS = 4
+REPEATS = 8
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Where Linux says how much memory a container may have."""
 

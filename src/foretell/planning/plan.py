@@ -30,8 +30,6 @@ from foretell.planning.resources import (
 )
 from foretell.planning.shapes import Parameters, Shape, count_parameters, read_shape
 
-SPARE = 0.1
-"""Share of a device's memory left to its driver, libraries, buffers and gaps; an assumption."""
 BUSY = 8192
 """Tokens read at once that keep a device busy; an assumption. More would only take memory."""
 TOKENS_EACH = 20
@@ -53,7 +51,13 @@ class Assumed:
 UTILISATION = Assumed(
     0.40, "Llama 3 405B reached 0.38 to 0.43 on H100s (Grattafiori et al. 2024, table 4)"
 )
-UTILISATION_HERE = Assumed(0.60, "measured with GPT-2 on 2 cores, docs/decisions/planning.md")
+UTILISATION_HERE = Assumed(
+    0.60, "networks here reached 0.61 to 0.75 on one core (docs/decisions/planning.md)"
+)
+SPARE = Assumed(0.10, "for driver, libraries, buffers and gaps, an assumption")
+SPARE_HERE = Assumed(
+    0.45, "as processes here took 1.2 to 1.8 times what is counted (docs/decisions/planning.md)"
+)
 PUE = Assumed(
     1.10, "Thoppilan et al. 2022, section 10; the average building has 1.58 (Uptime Institute 2023)"
 )
@@ -96,12 +100,17 @@ class Plan:
     device: Device
     precision: str
     sharding: Sharding
-    usable: float
-    """Bytes of a rank that may be filled."""
+    spare: Assumed
+    """Share of a device's memory that is left free."""
     utilisation: Assumed
     watts: Assumed | None
     """Of one device; None: not known."""
     pue: Assumed
+
+    @property
+    def usable(self) -> float:
+        """Bytes of a rank that may be filled."""
+        return (1 - self.spare.value) * self.device.memory
 
     @property
     def seconds(self) -> float:
@@ -155,13 +164,14 @@ def make_plan(model: str, options: PlanOptions) -> Plan:
             f"an update of {batch.value:,.0f} tokens has {updates_rows:,} rows of {row:,}, too few "
             f"for {ranks:,} ranks; give --gpus {updates_rows} or --batch {ranks * row}"
         )
-    usable = (1 - SPARE) * device.memory
+    here = device.measured
+    spare = SPARE_HERE if here else SPARE
+    usable = (1 - spare.value) * device.memory
     sharding = choose_sharding(
         shape, ranks=ranks, rows=updates_rows, row=row, precision=precision, usable=usable
     )
     if sharding is None:
         raise ForetellError(_advise(model, shape, device, ranks, row, precision, usable))
-    here = device.measured
     return Plan(
         model=model if published is None else published.name,
         published=published,
@@ -174,7 +184,7 @@ def make_plan(model: str, options: PlanOptions) -> Plan:
         device=device,
         precision=precision,
         sharding=sharding,
-        usable=usable,
+        spare=spare,
         utilisation=_share(options.utilisation, UTILISATION_HERE if here else UTILISATION),
         watts=_choose_watts(options, device),
         pue=_choose_pue(options, PUE_HERE if here else PUE),
@@ -207,10 +217,11 @@ def choose_sharding(
     return None
 
 
-def least_ranks(
-    shape: Shape, *, row: int, precision: str, usable: float
-) -> int | None:
-    """The fewest ranks on which fsdp fits, a row at a time and recomputed; None: on no number."""
+def least_ranks(shape: Shape, *, row: int, precision: str, usable: float) -> int | None:
+    """The fewest on which it fits, a row at a time and recomputed; None: it fits on no number."""
+    alone = choose_sharding(shape, ranks=1, rows=1, row=row, precision=precision, usable=usable)
+    if alone is not None:
+        return 1
     few, most = (
         count_memory(
             shape,
@@ -250,10 +261,13 @@ def _advise(
         f"and may take {usable / 1e9:,.1f}"
     )
     wanted = find_device("h100") if device.measured else device
-    room = (1 - SPARE) * wanted.memory
+    room = (1 - SPARE.value) * wanted.memory
     needed = least_ranks(shape, row=row, precision=wanted.fastest, usable=room)
     if needed is None:
-        said += f"; no number of {wanted.name} holds it, so give a smaller --context"
+        said += (
+            f"; no number of {wanted.name} holds it unless tensors or layers are divided as well, "
+            "which is not planned here; give a smaller --context"
+        )
     else:
         said += f"; it would on --gpus {needed} --gpu {wanted.name}"
     if device.measured:

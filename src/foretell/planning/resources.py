@@ -4,7 +4,7 @@ Symbols: N parameters, D tokens, L layers, T tokens in a row, W width, V vocabul
 
 Compute    6 N D: one multiplication and one addition for each parameter and token on the way
            there, twice as many on the way back (Kaplan et al. 2020, section 2.1; Brown et al.
-           2020, table D.1). Embeddings are among N there, so they are here.
+           2020, table D.1). Embeddings are among N in that table, so they are here.
            Attention, which 6 N D leaves out: 12 L W T for each token, the masked half included
            (Chowdhery et al. 2022, appendix B).
 

@@ -167,9 +167,7 @@ def read_shape(folder: Path) -> Shape:
         raise ForetellError(f"{folder} has no config.json that can be read: {problem}") from None
     kind = str(config.get("model_type"))
     if kind not in READERS:
-        raise ForetellError(
-            f"{folder} holds a {kind}; a plan can be made for {', '.join(READERS)}"
-        )
+        raise ForetellError(f"{folder} holds a {kind}; a plan can be made for {', '.join(READERS)}")
     try:
         return READERS[kind](config)
     except KeyError as problem:
