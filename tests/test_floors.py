@@ -25,6 +25,7 @@ FLOORS = {
     "testing": 3,
     "ladder": 4,
     "audit": 4,
+    "planning": 4,
     "report": 5,
     "cli": 6,
 }
