@@ -54,7 +54,7 @@ def prepare(
 
     Raises ForetellError for any option that cannot be used; writes nothing.
     """
-    set_threads(options.threads)
+    set_threads(options.threads, processes=ranks.count)
     Budget.parse(options.budget)
     texts = [document.text for document in corpus.split.train]
     size = options.size

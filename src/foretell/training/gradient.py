@@ -139,6 +139,7 @@ class GradientLearner:
                 (nats * (self.ranks.count / batch.count)).backward()
             total += float(nats.detach())
             memories.append(memory if pieces else None)
+        self._objective.average_sparse()
         self._memory = self._objective.gather(memories, len(batch.tokens), mine)
         return self.ranks.add(total)
 

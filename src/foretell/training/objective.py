@@ -53,8 +53,17 @@ class Objective:
         """low: multiply matrices in bfloat16."""
         self.ranks = ranks
         self._nats: nn.Module = _Nats(network, low=low)
+        self._sparse = [
+            module.weight
+            for module in network.modules()
+            if isinstance(module, nn.Embedding) and module.sparse
+        ]
         if ranks.count > 1:
-            self._nats = DistributedDataParallel(self._nats, forward_sync_buffers=False)
+            # PyTorch 2.13 mixes up the gradients of a module that has sparse ones among dense.
+            sparse = {id(weight) for weight in self._sparse}
+            names = [name for name, p in self._nats.named_parameters() if id(p) in sparse]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self._nats, names)
+            self._nats = DistributedDataParallel(self._nats)
 
     def __call__(self, piece: Batch, memory: Any) -> tuple[Tensor, Any]:
         """Sum over the scored targets, and the memory to carry on."""
@@ -68,10 +77,18 @@ class Objective:
             return held
         return nullcontext()
 
+    def average_sparse(self) -> None:
+        """The sparse gradients too; after the last piece of a batch."""
+        for weight in self._sparse if self.ranks.count > 1 else ():
+            assert weight.grad is not None
+            weight.grad = weight.grad.coalesce()
+            torch.distributed.all_reduce(weight.grad)
+            weight.grad /= self.ranks.count
+
     def gather(self, memories: Sequence[Any], rows: int, mine: range) -> Any:
         """The memory of all rows of a batch, from the pieces that this process read."""
         whole = memories[0]
-        for memory in memories[1:]:
+        for memory in memories[1:] if whole is not None else ():
             whole = whole.join(memory)
         if self.ranks.count == 1:
             return whole
