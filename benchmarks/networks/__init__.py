@@ -1,1 +1,1 @@
-"""Bars of the networks: how they learn, from how much text, and how fast they read and write."""
+"""Networks: time to a loss, throughput, equality with the published, exact resume, planning."""

@@ -48,6 +48,12 @@ def test_an_accumulated_batch_is_proved_equal(run: Run, here: Path) -> None:
     assert said.out.startswith(" ✓ accumulation of lstm")
 
 
+def test_two_processes_are_proved_equal_to_one(run: Run, here: Path) -> None:
+    said = run("verify", "ranks", "lstm")
+    assert said.code == 0, said.out + said.err
+    assert said.out.startswith(" ✓ ranks of lstm")
+
+
 def test_a_resumed_run_is_proved_equal(run: Run, here: Path) -> None:
     (proof,) = run("verify", "resume", "lstm", "--json").json
     assert proof["passed"], proof

@@ -56,6 +56,8 @@ def run(arguments: Namespace) -> int:
         else:
             display.show_plan(plan)
         return 0
+    if not trained.first:
+        return 0
     bits, total, run = trained.score.bits_per_byte, trained.score.total, trained.run
     if arguments.json:
         found = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 HELP = "check a model against the eleven laws, or prove how it was trained; exit code 1 if it fails"
-PROOFS = ("resume", "accumulation")
+PROOFS = ("resume", "accumulation", "ranks")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -24,8 +24,8 @@ def add(parser: ArgumentParser) -> None:
         type=str,
         metavar="model",
         help="folder of a model. Before it may stand `resume`: train on its text for a moment, "
-        "killed and taken up again, and compare the weights bit for bit; or `accumulation`: "
-        "compare whole batches with batches in pieces",
+        "killed and taken up again, and compare the weights bit for bit; `accumulation`: compare "
+        "whole batches with batches in pieces; or `ranks`: one process with two",
     )
     parser.add_argument("--text", type=str, help="where the text of `resume` is, if it has moved")
     parser.add_argument("--seed", type=int, default=0, help="which random texts to try")
@@ -38,8 +38,8 @@ def run(arguments: Namespace) -> int:
     words: list[str] = arguments.what
     if len(words) > 2 or (len(words) == 2 and words[0] not in PROOFS):
         raise ForetellError(
-            f"cannot verify {' '.join(words)}; write verify MODEL, or verify {PROOFS[0]} MODEL, "
-            f"or verify {PROOFS[1]} MODEL"
+            f"cannot verify {' '.join(words)}; write verify MODEL, or one of {', '.join(PROOFS)} "
+            "before MODEL"
         )
     if len(words) == 2:
         results = _prove(words[0], words[1], arguments)
@@ -65,8 +65,12 @@ def _check_laws(model: str, arguments: Namespace) -> list[dict[str, object]]:
 
 
 def _prove(kind: str, model: str, arguments: Namespace) -> list[dict[str, object]]:
-    from foretell.ladder.proofs import prove_accumulation, prove_resume
+    from foretell.ladder import proofs
 
-    prove = prove_resume if kind == "resume" else prove_accumulation
+    prove = {
+        "resume": proofs.prove_resume,
+        "accumulation": proofs.prove_accumulation,
+        "ranks": proofs.prove_ranks,
+    }[kind]
     text = None if arguments.text is None else Path(arguments.text)
     return [asdict(prove(Path(model), text=text))]

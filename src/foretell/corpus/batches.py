@@ -47,12 +47,12 @@ class Batch:
     def count(self) -> int:
         return int(self.scored.sum())
 
-    def take(self, rows: slice) -> Batch:
-        """Some of the rows."""
+    def take(self, rows: slice, *, scored: bool = True) -> Batch:
+        """Some of the rows; scored: False if nothing of them counts."""
         return Batch(
             tokens=self.tokens[rows],
             targets=self.targets[rows],
-            scored=self.scored[rows],
+            scored=self.scored[rows] & scored,
             segments=None if self.segments is None else self.segments[rows],
             positions=None if self.positions is None else self.positions[rows],
             fresh=self.fresh,

@@ -24,9 +24,9 @@ def count_threads(asked: int | None) -> int:
     return asked or len(os.sched_getaffinity(0))
 
 
-def set_threads(asked: int | None) -> None:
-    """Let PyTorch use so many cores; all if None."""
-    threads = count_threads(asked)
+def set_threads(asked: int | None, *, processes: int = 1) -> None:
+    """Let PyTorch use so many cores; all if None, shared with other processes of the same run."""
+    threads = max(1, count_threads(asked) // (processes if asked is None else 1))
     if has_networks():
         import torch
 

@@ -2,12 +2,14 @@
 
 resume         trained at one go, and killed with SIGKILL and taken up again: the same bytes
 accumulation   a batch at once, and in pieces whose gradients are added: the same losses
+ranks          one process, and two that share each batch: the same losses
 
 Each trains afresh for a short while, in a folder of its own; the model is only read.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from foretell.corpus.source import LoadedCorpus
 from foretell.ladder.records import Record, read_record
 from foretell.ladder.single import prepare
 from foretell.training.fit import fit
+from foretell.training.ranks import ALONE, Ranks, join_ranks
 from foretell.training.recipes import COUNTING
 
 UPDATES = 40
@@ -33,6 +36,8 @@ KILLS = 3
 CHECKPOINT_SECONDS = 0.2
 PATIENCE = 600.0
 """Seconds that a process may take."""
+MODULE = "foretell.ladder.proofs"
+LOSSES = "losses.json"
 LARGEST = 1e-5
 """Difference between losses, in nats a token, that adding in another order may make."""
 
@@ -52,14 +57,14 @@ def prove_resume(model: Path, *, text: Path | None = None) -> Proof:
     record = _networks_record(model, text)
     with TemporaryDirectory() as scratch:
         whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
-        _wait(_start(model, text, whole))
+        _wait(_start([MODULE], "rehearse", model, whole, text))
         done = 0
         generator = random.Random(0)
         # The last update may be over before a kill comes: so many lives, and not more, to try.
         for _ in range(10 * KILLS):
             if done == KILLS or (killed / "weights").exists():
                 break
-            process = _start(model, text, killed)
+            process = _start([MODULE], "rehearse", model, killed, text)
             newest = _newest(killed)
             until = monotonic() + PATIENCE
             while process.poll() is None and _newest(killed) == newest and monotonic() < until:
@@ -70,7 +75,7 @@ def prove_resume(model: Path, *, text: Path | None = None) -> Proof:
                 done += 1
             process.communicate()
         if not (killed / "weights").exists():
-            _wait(_start(model, text, killed))
+            _wait(_start([MODULE], "rehearse", model, killed, text))
         first, second = _fingerprint(whole), _fingerprint(killed)
     name = f"resume of {record.options.model}"
     if done == 0:
@@ -96,6 +101,23 @@ def prove_accumulation(model: Path, *, text: Path | None = None) -> Proof:
     )
 
 
+def prove_ranks(model: Path, *, text: Path | None = None) -> Proof:
+    """One process and two on this machine; raises as `prove_resume` does."""
+    record = _networks_record(model, text)
+    alone = _losses(record.load_text(text), record, None)
+    with TemporaryDirectory() as scratch:
+        launch = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", MODULE]
+        _wait(_start(launch, "losses", model, Path(scratch), text))
+        together = json.loads((Path(scratch) / LOSSES).read_text("utf-8"))
+    largest = max(abs(a - b) for a, b in zip(alone, together, strict=True))
+    return Proof(
+        f"ranks of {record.options.model}",
+        largest <= LARGEST,
+        f"one process and two: losses of {UPDATES} updates differ by {largest:.1e} nats/token at "
+        f"most ({LARGEST:.0e} allowed)",
+    )
+
+
 def _networks_record(model: Path, text: Path | None) -> Record:
     record = read_record(model)
     if record.options.model in COUNTING:
@@ -105,8 +127,8 @@ def _networks_record(model: Path, text: Path | None) -> Record:
     return record
 
 
-def _learner(corpus: LoadedCorpus, record: Record) -> Any:
-    learner = prepare(corpus, record.options, scope=record.scope)
+def _learner(corpus: LoadedCorpus, record: Record, ranks: Ranks = ALONE) -> Any:
+    learner = prepare(corpus, record.options, scope=record.scope, ranks=ranks)
     if learner.recipe != record.recipe:
         raise ForetellError(
             "this version of foretell would train that model in another way; train it again"
@@ -114,12 +136,25 @@ def _learner(corpus: LoadedCorpus, record: Record) -> Any:
     return learner
 
 
-def _losses(corpus: LoadedCorpus, record: Record, rows_at_once: int | None) -> list[float]:
+def _losses(
+    corpus: LoadedCorpus,
+    record: Record,
+    rows_at_once: int | None,
+    *,
+    ranks: Ranks = ALONE,
+    work: Path | None = None,
+) -> list[float]:
     """Nats a token of each update, in float32."""
-    learner = _learner(corpus, record)
+    learner = _learner(corpus, record, ranks)
     learner.settings = replace(learner.settings, rows_at_once=rows_at_once, precision="float32")
     found: list[float] = []
-    _teach(learner, corpus, lambda nats, tokens: found.append(nats / tokens))
+    _teach(
+        learner,
+        corpus,
+        lambda nats, tokens: found.append(nats / tokens),
+        ranks=ranks,
+        checkpoints=work,
+    )
     return found
 
 
@@ -139,7 +174,7 @@ def _teach(
     fit(learner, texts, budget=Budget(tokens=tokens), **options)
 
 
-def rehearse(model: Path, text: Path | None, out: Path) -> None:
+def rehearse(model: Path, out: Path, text: Path | None) -> None:
     """Train for a short while with a checkpoint every moment; what a killed process does."""
     record = read_record(model)
     corpus = record.load_text(text)
@@ -156,8 +191,19 @@ def rehearse(model: Path, text: Path | None, out: Path) -> None:
     learner.save(weights)
 
 
-def _start(model: Path, text: Path | None, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "foretell.ladder.proofs", str(model), str(out)]
+def write_losses(model: Path, out: Path, text: Path | None) -> None:
+    """Train for a short while together with other processes; what each of them does."""
+    record, ranks = read_record(model), join_ranks()
+    found = _losses(record.load_text(text), record, None, ranks=ranks, work=out / "checkpoints")
+    if ranks.first:
+        (out / LOSSES).write_text(json.dumps(found), "utf-8")
+    ranks.wait()
+
+
+def _start(
+    launch: list[str], job: str, model: Path, out: Path, text: Path | None
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", *launch, job, str(model), str(out)]
     return subprocess.Popen(
         command + ([] if text is None else [str(text)]),
         stdout=subprocess.DEVNULL,
@@ -182,5 +228,11 @@ def _fingerprint(out: Path) -> str:
     return sha256((out / "weights" / "weights.safetensors").read_bytes()).hexdigest()
 
 
+def main(job: str, model: str, out: str, text: str | None = None) -> None:
+    """One of the two jobs, in a process of its own."""
+    work = {"rehearse": rehearse, "losses": write_losses}[job]
+    work(Path(model), Path(out), None if text is None else Path(text))
+
+
 if __name__ == "__main__":
-    rehearse(Path(sys.argv[1]), Path(sys.argv[3]) if len(sys.argv) > 3 else None, Path(sys.argv[2]))
+    main(*sys.argv[1:])

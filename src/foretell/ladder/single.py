@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +27,8 @@ from foretell.tokenizers import train_tokenizer
 from foretell.tokenizers.spelling import SpelledTokenizer
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.journal import EVENTS, LINES, Journal
-from foretell.training.recipes import COUNTING, Scope, build_learner
+from foretell.training.ranks import ALONE, Ranks, join_ranks
+from foretell.training.recipes import COUNTING, NETWORKS, Scope, build_learner
 
 Number = TypeVar("Number", int, float)
 
@@ -39,6 +40,8 @@ class Trained:
     model: LanguageModel
     run: Run
     score: Score
+    first: bool = True
+    """False in all but one of several processes that trained it together."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,13 @@ class Parts:
         return Parts(train, stopping, held_out, split.passages)
 
 
-def prepare(corpus: LoadedCorpus, options: TrainOptions, *, scope: Scope | None = None) -> Learner:
+def prepare(
+    corpus: LoadedCorpus,
+    options: TrainOptions,
+    *,
+    scope: Scope | None = None,
+    ranks: Ranks = ALONE,
+) -> Learner:
     """The tokenizer and the learner that options ask for, with what they leave open derived.
 
     scope: what a network is made for; from budget and text if not given.
@@ -69,11 +78,11 @@ def prepare(corpus: LoadedCorpus, options: TrainOptions, *, scope: Scope | None 
     Raises ForetellError for any option that cannot be used; writes nothing.
     """
     texts = [document.text for document in corpus.split.train]
-    set_threads(options.threads)
+    set_threads(options.threads, processes=ranks.count)
     Budget.parse(options.budget)
     size = sum(len(text.encode()) for text in texts)
     tokenizer = choose_tokenizer(options.tokenizer, options.size, texts, size)
-    return build(tokenizer, options, scope or scope_of(corpus, options))
+    return build(tokenizer, options, scope or scope_of(corpus, options), ranks)
 
 
 def choose_tokenizer(
@@ -90,7 +99,9 @@ def choose_tokenizer(
     return train_tokenizer(kind, texts, size=size)
 
 
-def build(tokenizer: Tokenizer, options: TrainOptions, scope: Scope) -> Learner:
+def build(
+    tokenizer: Tokenizer, options: TrainOptions, scope: Scope, ranks: Ranks = ALONE
+) -> Learner:
     """The learner that options ask for. Raises ForetellError."""
     return build_learner(
         options.model,
@@ -99,6 +110,7 @@ def build(tokenizer: Tokenizer, options: TrainOptions, scope: Scope) -> Learner:
         order=options.order,
         prune=thresholds(options),
         scope=scope,
+        ranks=ranks,
     )
 
 
@@ -153,6 +165,7 @@ def teach(
     work: Path | None = None,
     watch: Callable[[Glance], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Learn from one part, stop by another, measure on the third. work: as for `train`."""
     budget = Budget.parse(options.budget)
@@ -167,9 +180,11 @@ def teach(
         checkpoints=None if options.model in COUNTING else work,
         watch=watch,
         stop=stop,
+        ranks=ranks,
     )
     model = learner.model()
-    return Trained(model, run, measure(model, parts.held_out, end_of_text=not parts.passages))
+    score = measure(model, parts.held_out, end_of_text=not parts.passages)
+    return Trained(model, run, score, ranks.first)
 
 
 def train_into(
@@ -182,15 +197,17 @@ def train_into(
 ) -> Trained:
     """As `train`, and write the model to `out`, which must not exist.
 
-    Checkpoints stand beside it in OUT.checkpoints until it is finished. Raises OutputExists.
+    Checkpoints stand beside it in OUT.checkpoints until it is finished. Started by torchrun, all
+    processes train together, and the first one writes. Raises OutputExists.
     """
     refuse_existing(out)
-    learner = prepare(corpus, options)
+    ranks = join_ranks() if options.model in NETWORKS else ALONE
+    learner = prepare(corpus, options, ranks=ranks)
     scope = scope_of(corpus, options)
     record = Record(corpus.path, corpus.fingerprint, options, scope, learner.recipe)
-    work = checkpoints_of(out)
-    with locked(work):
-        return teach_into(out, work, learner, Parts.of(corpus), record, watch=watch, stop=stop)
+    work, parts = checkpoints_of(out), Parts.of(corpus)
+    with locked(work) if ranks.first else nullcontext():
+        return teach_into(out, work, learner, parts, record, watch=watch, stop=stop, ranks=ranks)
 
 
 def teach_into(
@@ -202,20 +219,25 @@ def teach_into(
     *,
     watch: Callable[[Glance], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """As `teach`, with a journal; the model, its record and its journal go to `out`, and `work`,
-    which is held, goes."""
+    which the first of several processes holds, goes."""
     options = record.options
+    if not ranks.first:
+        trained = teach(learner, parts, options, work=work, stop=stop, ranks=ranks)
+        ranks.wait()
+        return trained
     with ExitStack() as stack:
         watchers = [] if watch is None else [watch]
-        if options.model not in COUNTING:
+        if options.model in NETWORKS:
             watchers.append(stack.enter_context(Journal(work)))
 
         def watch_all(glance: Glance) -> None:
             for each in watchers:
                 each(glance)
 
-        trained = teach(learner, parts, options, work=work, watch=watch_all, stop=stop)
+        trained = teach(learner, parts, options, work=work, watch=watch_all, stop=stop, ranks=ranks)
     with new_folder(out) as folder:
         for name in (LINES, EVENTS):
             if (work / name).exists():
@@ -223,6 +245,7 @@ def teach_into(
         record.write(folder, trained.run)
         models.write(trained.model, folder)
     shutil.rmtree(work, ignore_errors=True)
+    ranks.wait()
     return trained
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,6 +42,7 @@ from foretell.ladder.single import (
 from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tokenizers import load_tokenizer
 from foretell.training.fit import Glance, Interrupted
+from foretell.training.ranks import join_ranks
 from foretell.training.recipes import NETWORKS, Scope
 
 FORMAT = "foretell-tokens-1"
@@ -112,29 +114,48 @@ def train_into(
     for options that cannot be used, OutputExists.
     """
     refuse_existing(out)
-    set_threads(options.threads)
     Budget.parse(options.budget)
     if options.model not in NETWORKS:
         raise ForetellError(
             f"{path} holds tokens, and a {options.model} model counts text; give --model lstm or "
             "another network, or the text itself"
         )
-    audience = audience or _Nobody()
+    ranks = join_ranks()
+    set_threads(options.threads, processes=ranks.count)
+    audience = audience if audience is not None and ranks.first else _Nobody()
     work = checkpoints_of(out)
-    with locked(work):
-        if holds_tokens(path):
-            _refuse_other_tokenizer(path, options)
-            text = open_streamed(path)
-        elif holds_tokens(work / "tokens"):
-            text = _reopen(work, path, options)
-        else:
-            text = tokenise(path, work / "tokens", options, audience=audience, stop=stop)
+    with locked(work) if ranks.first else nullcontext():
+        if ranks.first:
+            text = _tokens_of(path, work, options, audience=audience, stop=stop)
+        # The others read what the first one wrote.
+        ranks.wait()
+        if not ranks.first:
+            text = _tokens_of(path, work, options, audience=audience, stop=stop)
         audience.streamed(text)
         scope = Scope.of(Budget.parse(options.budget), text.bytes)
-        learner = build(text.tokenizer, options, scope)
+        learner = build(text.tokenizer, options, scope, ranks)
         record = Record(str(path), text.fingerprint, options, scope, learner.recipe, from_disk=True)
         watch = audience.learning(options.model)
-        return teach_into(out, work, learner, text.parts, record, watch=watch, stop=stop)
+        return teach_into(
+            out, work, learner, text.parts, record, watch=watch, stop=stop, ranks=ranks
+        )
+
+
+def _tokens_of(
+    path: Path,
+    work: Path,
+    options: TrainOptions,
+    *,
+    audience: Audience,
+    stop: Callable[[], bool] | None,
+) -> StreamedText:
+    """The tokens of a text: given, there from an earlier call, or written now."""
+    if holds_tokens(path):
+        _refuse_other_tokenizer(path, options)
+        return open_streamed(path)
+    if holds_tokens(work / "tokens"):
+        return _reopen(work, path, options)
+    return tokenise(path, work / "tokens", options, audience=audience, stop=stop)
 
 
 def tokenise(

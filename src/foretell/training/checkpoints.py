@@ -82,9 +82,8 @@ class Checkpoints:
         return Position()
 
     def keep_best(self, learner: Learner, position: Position) -> None:
-        """Remember this model as the best so far. The one before it stays until the next
-        checkpoint, since a kill before that goes back to where it was the best."""
-        position.best = position.updates
+        """Write this model, which `position` calls the best so far. The one before it stays until
+        the next checkpoint, since a kill before that goes back to where it was the best."""
         with new_folder(self.folder / _best(position), replace=True) as folder:
             learner.save(folder)
 

@@ -23,6 +23,7 @@ from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
 from foretell.training.checkpoints import Checkpoints, Position
+from foretell.training.ranks import ALONE, Ranks
 
 LOOKS = 12
 """How often the held-out text is read during a run with a budget."""
@@ -95,6 +96,7 @@ def fit(
     watch: Callable[[Glance], None] | None = None,
     stop: Callable[[], bool] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Teach `learner` until the budget is spent. The learner then holds its best model.
 
@@ -104,24 +106,32 @@ def fit(
     checkpoints: a folder from which the same call, made again after any kind of end, goes on; with
     a budget of tokens or passes the result is the same bit for bit. watch: called after updates.
     stop: asked after updates; when it says yes, a checkpoint is written and Interrupted raised.
-    checkpoint_seconds: between checkpoints.
+    checkpoint_seconds: between checkpoints. ranks: the processes that train together, all of which
+    make this call, on a folder that all can read; the first one writes.
 
     Raises ForetellError if the checkpoint is of another learner, text or budget, or if the learner
     cannot read tokens from the disk.
     """
     if budget == Budget():
         raise ForetellError("a run needs a budget: seconds, tokens or passes")
+    if ranks.count > 1 and checkpoints is None:
+        raise ForetellError("several processes need a folder for checkpoints that all can read")
     fed = _feed(learner, texts)
     recipe = f"{learner.recipe} {fed} {fingerprint_texts(held_out)} {budget}"
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe)
         position = store.restore(learner)
+        # None writes before all have read.
+        ranks.wait()
         looked_at = first_bytes(held_out, LOOK_BYTES)
-        loop = _Loop(learner, budget, looked_at, store, position, watch, stop, checkpoint_seconds)
+        loop = _Loop(
+            learner, budget, looked_at, store, position, watch, stop, checkpoint_seconds, ranks
+        )
         try:
             return loop.run(keep=checkpoints is not None)
         except BaseException:
-            store.tidy()
+            if ranks.first:
+                store.tidy()
             raise
 
 
@@ -177,13 +187,16 @@ class _Loop:
         watch: Callable[[Glance], None] | None,
         stop: Callable[[], bool] | None,
         checkpoint_seconds: float,
+        ranks: Ranks,
     ) -> None:
+        self.ranks = ranks
         self.checkpoint_seconds = checkpoint_seconds
         self.learner, self.budget, self.held_out = learner, budget, held_out
         self.store, self.position = store, position
         self.watch, self.stop = watch, stop
         self.recent: list[Progress] = []
         self.batches_a_pass = 1
+        self.spent = 0.0
         self.clock = monotonic()
         self.saved = self.clock
 
@@ -193,18 +206,19 @@ class _Loop:
             made = self.learner.batches(position.passes)
             batches = made if isinstance(made, LazyBatches) else _Listed(made)
             self.batches_a_pass = max(1, len(batches))
+            self.spent = self.measure()
             for batch in batches.since(position.batches):
-                progress = self.learner.update(batch, spent=self.spent())
+                progress = self.learner.update(batch, spent=self.spent)
                 position.batches += 1
                 position.updates += 1
                 position.tokens += progress.tokens
                 self.recent = [*self.recent[-19:], progress]
                 self.tick()
-                if self.held_out and self.spent() >= (position.looks + 1) / LOOKS:
+                if self.held_out and self.spent >= (position.looks + 1) / LOOKS:
                     self.look()
                 if self.watch is not None:
                     self.watch(self.glance())
-                if position.ended or (self.spent() >= 1 and position.batches < len(batches)):
+                if position.ended or (self.spent >= 1 and position.batches < len(batches)):
                     break
                 self.save_now_and_then(keep)
             else:
@@ -213,7 +227,7 @@ class _Loop:
                 position.passes, position.batches = position.passes + 1, 0
                 if position.updates == 0:
                     raise ForetellError("there is no text to learn from; give more text")
-            if not position.ended and self.spent() >= 1:
+            if not position.ended and self.spent >= 1:
                 position.ended = "budget"
         self.finish()
         return Run(
@@ -229,11 +243,15 @@ class _Loop:
         now = monotonic()
         self.position.seconds += now - self.clock
         self.clock = now
+        self.spent = self.measure()
 
-    def spent(self) -> float:
+    def measure(self) -> float:
+        """Share of the budget that is spent."""
         at = self.position
         passes = at.passes + at.batches / self.batches_a_pass
-        return self.budget.spent(seconds=at.seconds, tokens=at.tokens, passes=passes)
+        spent = self.budget.spent(seconds=at.seconds, tokens=at.tokens, passes=passes)
+        # Clocks differ between processes.
+        return spent if self.budget.seconds is None else self.ranks.agree(spent)
 
     def look(self) -> None:
         """Read the held-out text, keep the model if it is the best yet, end if none will come.
@@ -241,21 +259,28 @@ class _Loop:
         The time this takes counts neither as training nor against the budget.
         """
         at = self.position
-        at.looks = int(self.spent() * LOOKS)
+        at.looks = int(self.spent * LOOKS)
         evidence = score_texts(self.learner.model(), self.held_out, end_of_text=False)
         total = Evidence.sum(evidence)
-        at.curve.append(CurvePoint(at.seconds, at.tokens, total.bits_per_byte))
+        bits = self.ranks.agree(total.bits_per_byte)
+        at.curve.append(CurvePoint(at.seconds, at.tokens, bits))
         best = min(range(len(at.curve)), key=lambda index: at.curve[index].bits_per_byte)
         if best == len(at.curve) - 1:
-            self.store.keep_best(self.learner, at)
+            at.best = at.updates
+            if self.ranks.first:
+                self.store.keep_best(self.learner, at)
         elif len(at.curve) - 1 - best >= PATIENCE:
             at.ended = "early"
         self.clock = monotonic()
 
     def save_now_and_then(self, keep: bool) -> None:
         asked = self.stop is not None and self.stop()
-        if keep and (asked or monotonic() - self.saved > self.checkpoint_seconds):
-            self.store.save(self.learner, self.position)
+        due = keep and (asked or monotonic() - self.saved > self.checkpoint_seconds)
+        asked, due = bool(self.ranks.agree(asked)), bool(self.ranks.agree(due))
+        if due:
+            if self.ranks.first:
+                self.store.save(self.learner, self.position)
+            self.ranks.wait()
             self.saved = self.clock = monotonic()
         if asked:
             kept = "the same command goes on from here" if keep else "nothing was kept"
@@ -269,12 +294,13 @@ class _Loop:
             self.look()
             at.ended = "budget"
         if at.curve and min(point.bits_per_byte for point in at.curve) < at.curve[-1].bits_per_byte:
+            self.ranks.wait()
             self.store.restore_best(self.learner, at)
 
     def glance(self) -> Glance:
         tokens = sum(progress.tokens for progress in self.recent)
         return Glance(
-            spent=self.spent(),
+            spent=self.spent,
             seconds=self.position.seconds,
             tokens=self.position.tokens,
             updates=self.position.updates,

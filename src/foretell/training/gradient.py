@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
@@ -30,7 +29,9 @@ from foretell.corpus.token_shards import TokenDocuments
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network, NeuralModel, UnlimitedModel, write_weights
 from foretell.models.neural.noise import Noise, set_noise
+from foretell.training.objective import Objective
 from foretell.training.optimizers import build_optimizers, clip_gradients
+from foretell.training.ranks import ALONE, Ranks
 from foretell.training.schedules import warm_up_then_decay
 
 
@@ -61,10 +62,17 @@ class GradientSettings:
 
 
 class GradientLearner:
-    """Trains one network on one machine. Knows no schedule of passes; `fit` has that."""
+    """Trains one network. Knows no schedule of passes; `fit` has that."""
 
-    def __init__(self, network: Network, tokenizer: Tokenizer, settings: GradientSettings) -> None:
+    def __init__(
+        self,
+        network: Network,
+        tokenizer: Tokenizer,
+        settings: GradientSettings,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.network = network
+        self.ranks = ranks
         self.tokenizer = tokenizer
         self.settings = settings
         self.optimizers = build_optimizers(
@@ -73,6 +81,7 @@ class GradientLearner:
             matrix_learning_rate=settings.matrix_learning_rate,
             weight_decay=settings.weight_decay,
         )
+        self._objective = Objective(network, ranks, low=settings.precision == "bfloat16")
         self.updates = 0
         self._documents: Sequence[NDArray[np.int32]] = []
         self._memory: Any = None
@@ -126,41 +135,23 @@ class GradientLearner:
     def _add_gradients(self, batch: Batch) -> float:
         """Gradients of the mean over the whole batch, a few rows at a time; its nats."""
         self.network.train()
-        rows = len(batch.tokens)
-        at_once = self.settings.rows_at_once or rows
+        mine = self.ranks.rows(len(batch.tokens))
+        at_once = self.settings.rows_at_once or max(1, len(mine))
+        pieces = [mine[start : start + at_once] for start in range(0, len(mine), at_once)]
         total, memories = 0.0, []
-        for start in range(0, rows, at_once):
-            numbers = range(start, min(rows, start + at_once))
-            set_noise(self.network, Noise(self.settings.seed, self.updates, numbers))
-            before = None if batch.fresh else self._memory.select(numbers)
-            nats, memory = self._nats(batch.take(slice(numbers.start, numbers.stop)), before)
-            (nats / batch.count).backward()
+        # A process without a row takes one that does not count: the others wait for its gradients.
+        for number, rows in enumerate(pieces or [range(1)], start=1):
+            set_noise(self.network, Noise(self.settings.seed, self.updates, rows))
+            piece = batch.take(slice(rows.start, rows.stop), scored=bool(pieces))
+            before = None if batch.fresh else self._memory.select(rows)
+            with self._objective.pause(number < len(pieces)):
+                nats, memory = self._objective(piece, before)
+                (nats * (self.ranks.count / batch.count)).backward()
             total += float(nats.detach())
-            memories.append(memory)
-        self._memory = memories[0]
-        for memory in memories[1:]:
-            if memory is not None:
-                self._memory = self._memory.join(memory)
-        return total
-
-    def _nats(self, batch: Batch, memory: Any) -> tuple[Tensor, Any]:
-        """Sum over the scored targets, and the memory to carry on."""
-        low = self.settings.precision == "bfloat16"
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            hidden, memory = self.network.learn(
-                _tensor(batch.tokens),
-                memory=memory,
-                segments=None if batch.segments is None else _tensor(batch.segments),
-                positions=None if batch.positions is None else _tensor(batch.positions),
-            )
-            scored = torch.from_numpy(batch.scored)
-            if batch.scored.all():
-                hidden, targets = hidden.flatten(0, 1), _tensor(batch.targets).flatten()
-            else:
-                hidden, targets = hidden[scored], _tensor(batch.targets)[scored]
-            logits = self.network.logits(hidden)
-        nats = F.cross_entropy(logits.float(), targets, reduction="sum")
-        return nats, None if memory is None else memory.detach()
+            memories.append(memory if pieces else None)
+        self._objective.average_sparse()
+        self._memory = self._objective.gather(memories, len(batch.tokens), mine)
+        return self.ranks.add(total)
 
     def end_pass(self) -> None:
         """Passes leave nothing behind; every one begins with fresh rows."""
@@ -205,7 +196,3 @@ class GradientLearner:
         parts = sorted(key for key in values if key.startswith("memory."))
         if parts:
             self._memory = FixedMemory(tuple(values[key] for key in parts))
-
-
-def _tensor(array: NDArray[np.integer]) -> Tensor:
-    return torch.from_numpy(array.astype(np.int64))

@@ -14,18 +14,21 @@ from foretell.models.neural.llama import Llama, LlamaSizes
 from foretell.models.neural.network import Network
 from foretell.models.neural.recurrent import Cell, RecurrentNetwork, RecurrentSizes
 from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.ranks import Ranks
 from foretell.training.recipes import BYTES_A_TOKEN, TOKENS_A_SECOND, Needs, Scope
 
 LIBRARY_BYTES = 350_000_000
 """Resident memory of a process that has done nothing but import PyTorch."""
 
 
-def build(family: str, tokenizer: Tokenizer, scope: Scope, *, seed: int) -> GradientLearner:
+def build(
+    family: str, tokenizer: Tokenizer, scope: Scope, *, seed: int, ranks: Ranks
+) -> GradientLearner:
     """A fresh network of a family, and how it learns."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network, settings = _choose(family, tokenizer.vocabulary_size, scope, seed)
-    return GradientLearner(network, tokenizer, settings)
+    return GradientLearner(network, tokenizer, settings, ranks)
 
 
 def estimate_needs(family: str, tokenizer: Tokenizer, scope: Scope) -> Needs:

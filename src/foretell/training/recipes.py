@@ -12,6 +12,7 @@ from foretell.contracts.errors import ForetellError, MissingExtra
 from foretell.contracts.learner import Budget, Learner
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.training.counting import CountingLearner, CountingSettings
+from foretell.training.ranks import ALONE, Ranks
 
 COUNTING = ("unigram", "kneser-ney", "infinity-gram")
 NETWORKS = ("rnn", "gru", "lstm", "gpt2", "llama", "gpt")
@@ -37,6 +38,9 @@ class Scope:
         return Scope(budget.seconds or tokens / TOKENS_A_SECOND, size)
 
 
+DEFAULT = Scope()
+
+
 @dataclass(frozen=True)
 class Needs:
     """What training a network takes."""
@@ -59,10 +63,11 @@ def build_learner(
     seed: int = 0,
     order: int = 5,
     prune: tuple[int, ...] = (0,),
-    scope: Scope = Scope(),
+    scope: Scope = DEFAULT,
+    ranks: Ranks = ALONE,
 ) -> Learner:
     """A learner that has read nothing yet. order and prune are for Kneser-Ney, also where it lies
-    beneath an infinity-gram; scope is for networks.
+    beneath an infinity-gram; scope and ranks are for networks.
 
     Raises ForetellError for an unknown family, MissingExtra for a network without PyTorch.
     """
@@ -70,7 +75,7 @@ def build_learner(
         order = 1 if family == "unigram" else order
         index = family == "infinity-gram"
         return CountingLearner(tokenizer, CountingSettings(order, prune, index=index))
-    learner: Learner = _networks(family).build(family, tokenizer, scope, seed=seed)
+    learner: Learner = _networks(family).build(family, tokenizer, scope, seed=seed, ranks=ranks)
     return learner
 
 

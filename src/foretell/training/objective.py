@@ -1,0 +1,115 @@
+"""What descent makes small, as a module: nats of the scored targets of some rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from foretell.corpus.batches import Batch
+from foretell.models.neural.memories import FixedMemory
+from foretell.models.neural.network import Network
+from foretell.training.ranks import Ranks
+
+
+class _Nats(nn.Module):
+    """Holds the network, so that PyTorch's engines see one forward pass."""
+
+    def __init__(self, network: Network, *, low: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.low = low
+
+    def forward(self, batch: Batch, memory: Any) -> tuple[Tensor, Any]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+            hidden, memory = self.network.learn(
+                _tensor(batch.tokens),
+                memory=memory,
+                segments=None if batch.segments is None else _tensor(batch.segments),
+                positions=None if batch.positions is None else _tensor(batch.positions),
+            )
+            if batch.scored.all():
+                hidden, targets = hidden.flatten(0, 1), _tensor(batch.targets).flatten()
+            else:
+                scored = torch.from_numpy(batch.scored)
+                hidden, targets = hidden[scored], _tensor(batch.targets)[scored]
+            logits = self.network.logits(hidden)
+        nats = F.cross_entropy(logits.float(), targets, reduction="sum")
+        return nats, None if memory is None else memory.detach()
+
+
+class Objective:
+    """Nats of a piece of a batch; gradients are averaged over the processes."""
+
+    def __init__(self, network: Network, ranks: Ranks, *, low: bool) -> None:
+        """low: multiply matrices in bfloat16."""
+        self.ranks = ranks
+        self._nats: nn.Module = _Nats(network, low=low)
+        self._sparse = [
+            module.weight
+            for module in network.modules()
+            if isinstance(module, nn.Embedding) and module.sparse
+        ]
+        if ranks.count > 1:
+            # PyTorch 2.13 mixes up the gradients of a module that has sparse ones among dense.
+            sparse = {id(weight) for weight in self._sparse}
+            names = [name for name, p in self._nats.named_parameters() if id(p) in sparse]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self._nats, names)
+            self._nats = DistributedDataParallel(self._nats)
+
+    def __call__(self, piece: Batch, memory: Any) -> tuple[Tensor, Any]:
+        """Sum over the scored targets, and the memory to carry on."""
+        nats, memory = self._nats(piece, memory)
+        return nats, memory
+
+    def pause(self, paused: bool) -> AbstractContextManager[Any]:
+        """While paused, gradients of this process alone are added up."""
+        if paused and isinstance(self._nats, DistributedDataParallel):
+            held: AbstractContextManager[Any] = self._nats.no_sync()
+            return held
+        return nullcontext()
+
+    def average_sparse(self) -> None:
+        """The sparse gradients too; after the last piece of a batch."""
+        for weight in self._sparse if self.ranks.count > 1 else ():
+            assert weight.grad is not None
+            weight.grad = weight.grad.coalesce()
+            torch.distributed.all_reduce(weight.grad)
+            weight.grad /= self.ranks.count
+
+    def gather(self, memories: Sequence[Any], rows: int, mine: range) -> Any:
+        """The memory of all rows of a batch, from the pieces that this process read."""
+        whole = memories[0]
+        for memory in memories[1:] if whole is not None else ():
+            whole = whole.join(memory)
+        if self.ranks.count == 1:
+            return whole
+        if self.ranks.add(float(whole is not None)) == 0:
+            return None
+        return _gather(whole, rows, mine)
+
+
+def _gather(memory: FixedMemory | None, rows: int, mine: range) -> FixedMemory:
+    """Each process puts its rows into a whole of zeros, and the wholes are added."""
+    shapes: list[Any] = [memory and [tuple(part.shape) for part in memory.parts]]
+    torch.distributed.broadcast_object_list(shapes, src=0)
+    parts = []
+    for index, (layers, _, hidden) in enumerate(shapes[0]):
+        part = torch.zeros(layers, rows, hidden)
+        if memory is not None:
+            part[:, mine.start : mine.stop] = memory.parts[index]
+        torch.distributed.all_reduce(part)
+        parts.append(part)
+    return FixedMemory(tuple(parts))
+
+
+def _tensor(array: NDArray[np.integer]) -> Tensor:
+    return torch.from_numpy(array.astype(np.int64))

@@ -1,0 +1,74 @@
+"""The processes that train one network together, as `torchrun` started them.
+
+torchrun --standalone --nproc_per_node=2 -m foretell train text.txt
+
+Each holds the whole network and reads its share of the rows of every batch; gradients are added
+by PyTorch's DistributedDataParallel. What depends on a clock or a key is decided by the first
+and told to the others, so that all take the same steps.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of how many processes this is; alone if nobody said else."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """True for the one that writes and speaks."""
+        return self.rank == 0
+
+    def rows(self, rows: int) -> range:
+        """This process's share of the rows of a batch; may be empty."""
+        each = -(-rows // self.count)
+        return range(min(rows, self.rank * each), min(rows, (self.rank + 1) * each))
+
+    def agree(self, value: float) -> float:
+        """The first one's value, for all."""
+        if self.count == 1:
+            return value
+        import torch
+        import torch.distributed
+
+        told = torch.tensor([value], dtype=torch.float64)
+        torch.distributed.broadcast(told, src=0)
+        return float(told)
+
+    def add(self, value: float) -> float:
+        """The sum of what each has."""
+        if self.count == 1:
+            return value
+        import torch
+        import torch.distributed
+
+        total = torch.tensor([value], dtype=torch.float64)
+        torch.distributed.all_reduce(total)
+        return float(total)
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        self.agree(0.0)
+
+
+ALONE = Ranks()
+
+
+def join_ranks() -> Ranks:
+    """Join the processes that torchrun started, with gloo between processors; alone without it."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return ALONE
+    import torch.distributed
+
+    if not torch.distributed.is_initialized():
+        # The first one may write tokens for hours; torchrun ends all if one ends.
+        torch.distributed.init_process_group("gloo", timeout=timedelta(days=1))
+    return Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())
