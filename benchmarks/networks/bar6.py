@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.index.measured import run
 from benchmarks.result import Result, find_folder, say
+from foretell.planning.probe import peak_memory
 
 TEXT_BYTES, QUICK_BYTES = 2_000_000_000, 80_000_000
 PART_BYTES, QUICK_PART_BYTES = 50_000_000, 10_000_000
@@ -102,7 +103,7 @@ class Clock:
     def note(self, what: str) -> None:
         if what not in self.at:
             self.at[what] = time.perf_counter() - self.began
-            self.peaks[what] = peak()
+            self.peaks[what] = peak_memory()
 
     def reading(self, done: int, total: int) -> None:
         if done == total:
@@ -127,7 +128,7 @@ def whole(folder: Path) -> dict[str, Any]:
     clock = Clock()
     options = TrainOptions(model=FAMILY, budget=BUDGET)
     text = tokenise(folder / "text.txt", folder / "tokens", options, audience=clock)
-    ended, after = time.perf_counter() - clock.began, peak()
+    ended, after = time.perf_counter() - clock.began, peak_memory()
     trained = train_into(folder / "model", folder / "tokens", options, audience=clock)
     assert isinstance(trained.model, Parametric)
     return {
@@ -141,7 +142,7 @@ def whole(folder: Path) -> dict[str, Any]:
         "parameters": trained.model.parameters,
         "peak_bytes_surveyed": clock.peaks["surveyed"],
         "peak_bytes_tokenised": after,
-        "peak_bytes": peak(),
+        "peak_bytes": peak_memory(),
     }
 
 
@@ -169,7 +170,7 @@ def first(folder: Path) -> dict[str, Any]:
         "seconds_a_pass": middle - began,
         "seconds_to_resume_in_the_middle": time.perf_counter() - middle,
         "batches_read": rest + 1,
-        "peak_bytes": peak(),
+        "peak_bytes": peak_memory(),
     }
 
 
@@ -203,14 +204,6 @@ def turns(folder: Path, count: str) -> dict[str, Any]:
         "tokenizers": peers,
         "ratio": median(a / b for a, b in zip(ours, peers, strict=True)),
     }
-
-
-def peak() -> int:
-    """Largest resident set of this process. Not ru_maxrss, which begins at the parent's."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not say how much memory a process took")
 
 
 if __name__ == "__main__":

@@ -9,30 +9,18 @@ import torch
 from torch import nn
 
 from foretell.contracts.errors import DamagedModel, ForetellError
-from foretell.models.neural.gpt import GPT, GPTSizes
-from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
-from foretell.models.neural.llama import Llama, LlamaSizes
+from foretell.models.neural.gpt import GPTSizes
 from foretell.planning import shapes
+from foretell.planning.probe import build_network
 from foretell.planning.published import MODELS
 from foretell.planning.shapes import Shape, count_parameters, read_shape
 
 
 def build(shape: Shape) -> nn.Module:
     """The network of a shape, with shapes and no numbers."""
-    common = {
-        "vocabulary": shape.vocabulary,
-        "context": shape.context,
-        "width": shape.width,
-        "heads": shape.heads,
-        "layers": shape.layers,
-    }
     with torch.device("meta"):
-        if shape.family == "gpt2":
-            return GPT2(GPT2Sizes(**common))
-        if shape.family == "gpt":
-            return GPT(GPTSizes(**common, tables=shape.tables))
-        more = {"inner": shape.inner, "key_heads": shape.key_heads, "tied": shape.tied}
-        return Llama(LlamaSizes(**common, **more))
+        network: nn.Module = build_network(shape)
+    return network
 
 
 def numel(module: nn.Module) -> int:

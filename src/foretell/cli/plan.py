@@ -55,6 +55,7 @@ def as_plain(plan: Plan) -> dict[str, Any]:
     facts["sharding"]["tokens_in_update"] = plan.sharding.rows_in_update * plan.row
     facts |= {
         "usable": plan.usable,
+        "updates": plan.updates,
         "seconds": plan.seconds,
         "days": plan.days,
         "kilowatt_hours": plan.energy,
@@ -115,10 +116,11 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
             f"{plan.spare.value:.0%} of {plan.device.memory / 1e9:,.1f} free, {plan.spare.source}",
         )
     )
-    again = ", a third more work for what is computed twice" if sharding.recompute else ""
+    if plan.probe is not None and plan.probe.memory:
+        held = plan.probe.memory / 1e9
+        said.append(("", f"{held:10,.2f}  of the whole process, measured now in a few updates"))
     said += [
-        ("Time", f"{_days(plan.days)} at {plan.utilisation.value:.0%} of the peak{again}"),
-        ("", f"{plan.utilisation.value:.0%}: {plan.utilisation.source}"),
+        *_time(plan),
         ("Energy", _energy(plan)),
     ]
     if plan.energy is not None:
@@ -126,6 +128,18 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
         if not plan.device.measured:
             said.append(("", "Hosts and network between the devices are not in it"))
     return said
+
+
+def _time(plan: Plan) -> list[tuple[str, str]]:
+    if plan.probe is not None:
+        updates = _short(plan.updates, 3)
+        each = _rounded(plan.probe.seconds, 3)
+        return [("Time", f"{_days(plan.days)}: {updates} updates of {each} s, measured now")]
+    again = ", a third more work for what is computed twice" if plan.sharding.recompute else ""
+    return [
+        ("Time", f"{_days(plan.days)} at {plan.utilisation.value:.0%} of the peak{again}"),
+        ("", f"{plan.utilisation.value:.0%}: {plan.utilisation.source}"),
+    ]
 
 
 def _work(compute: Compute) -> str:

@@ -19,6 +19,7 @@ from re import fullmatch
 from foretell.contracts.errors import ForetellError
 from foretell.planning.hardware import Device, find_device, measure_machine
 from foretell.planning.options import PlanOptions
+from foretell.planning.probe import LONGEST, Probe, try_updates
 from foretell.planning.published import MODELS, Published, find_published
 from foretell.planning.resources import (
     AGAIN,
@@ -106,6 +107,8 @@ class Plan:
     watts: Assumed | None
     """Of one device; None: not known."""
     pue: Assumed
+    probe: Probe | None = None
+    """What an update took, where it could be tried."""
 
     @property
     def usable(self) -> float:
@@ -113,7 +116,13 @@ class Plan:
         return (1 - self.spare.value) * self.device.memory
 
     @property
+    def updates(self) -> float:
+        return self.tokens.value / (self.sharding.rows_in_update * self.row)
+
+    @property
     def seconds(self) -> float:
+        if self.probe is not None:
+            return self.updates * self.probe.seconds
         work = self.compute.done * (AGAIN if self.sharding.recompute else 1.0)
         peak = self.device.rates[self.precision]
         return count_seconds(work, self.sharding.ranks, peak, self.utilisation.value)
@@ -172,6 +181,14 @@ def make_plan(model: str, options: PlanOptions) -> Plan:
     )
     if sharding is None:
         raise ForetellError(_advise(model, shape, device, ranks, row, precision, usable))
+    compute = count_compute(shape, tokens.value, row=row)
+    utilisation = _share(options.utilisation, UTILISATION_HERE if here else UTILISATION)
+    probe = None
+    if here and options.utilisation is None and precision == device.fastest:
+        update = compute.done * sharding.rows_in_update * row / tokens.value
+        expected = count_seconds(update, 1, device.rates[precision], utilisation.value)
+        if expected < LONGEST and not sharding.recompute:
+            probe = try_updates(shape, rows=sharding.rows, rounds=sharding.rounds, row=row)
     return Plan(
         model=model if published is None else published.name,
         published=published,
@@ -180,14 +197,15 @@ def make_plan(model: str, options: PlanOptions) -> Plan:
         tokens=tokens,
         batch=batch,
         row=row,
-        compute=count_compute(shape, tokens.value, row=row),
+        compute=compute,
         device=device,
         precision=precision,
         sharding=sharding,
         spare=spare,
-        utilisation=_share(options.utilisation, UTILISATION_HERE if here else UTILISATION),
+        utilisation=utilisation,
         watts=_choose_watts(options, device),
         pue=_choose_pue(options, PUE_HERE if here else PUE),
+        probe=probe,
     )
 
 
