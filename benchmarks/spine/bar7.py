@@ -135,9 +135,9 @@ def weights_of(folder: Path) -> str | None:
     return sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
-def kill_training(family: str, folder: Path, *, quick: bool) -> dict[str, Any]:
+def kill_training(family: str, folder: Path, *, budget: str, kills: int) -> dict[str, Any]:
+    """Train at one go into folder/whole, and killed so many times into folder/killed/model."""
     text = write_text(folder)
-    budget = QUICK_BUDGET if quick else BUDGET
     whole, killed = folder / "whole", folder / "killed" / "model"
     killed.parent.mkdir()
     code, said = finish(start(text, whole, family, budget))
@@ -146,7 +146,6 @@ def kill_training(family: str, folder: Path, *, quick: bool) -> dict[str, Any]:
     seconds, tokens = said.split("finished ")[1].split()
     say(f"{family}: uninterrupted, {float(seconds):.1f} s for {tokens} tokens")
     lives = Lives()
-    kills = QUICK_KILLS if quick else KILLS
     for life in choose_lives(kills, killed, float(seconds), random.Random(family)):
         process = start(text, killed, family, budget)
         came = life.wait(process)
@@ -238,12 +237,12 @@ def kill_comparison(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 def measure(*, quick: bool) -> Result:
     figures: dict[str, Any] = {}
+    budget, kills = (QUICK_BUDGET, QUICK_KILLS) if quick else (BUDGET, KILLS)
     for family in FAMILIES:
         with tempfile.TemporaryDirectory() as scratch:
-            figures[family] = kill_training(family, Path(scratch), quick=quick)
+            figures[family] = kill_training(family, Path(scratch), budget=budget, kills=kills)
     with tempfile.TemporaryDirectory() as scratch:
         figures["compare"] = found = kill_comparison(Path(scratch), quick=quick)
-    kills = QUICK_KILLS if quick else KILLS
     met = (
         all(figures[family]["same"] and figures[family]["kills"] >= kills for family in FAMILIES)
         and found["whole"]

@@ -95,7 +95,7 @@ def fit(
     checkpoints: Path | None = None,
     watch: Callable[[Glance], None] | None = None,
     stop: Callable[[], bool] | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_seconds: float | None = None,
     ranks: Ranks = ALONE,
 ) -> Run:
     """Teach `learner` until the budget is spent. The learner then holds its best model.
@@ -106,8 +106,8 @@ def fit(
     checkpoints: a folder from which the same call, made again after any kind of end, goes on; with
     a budget of tokens or passes the result is the same bit for bit. watch: called after updates.
     stop: asked after updates; when it says yes, a checkpoint is written and Interrupted raised.
-    checkpoint_seconds: between checkpoints. ranks: the processes that train together, all of which
-    make this call, on a folder that all can read; the first one writes.
+    checkpoint_seconds: between checkpoints, if not CHECKPOINT_SECONDS. ranks: the processes that
+    train together, all of which make this call, on a folder that all can read; the first writes.
 
     Raises ForetellError if the checkpoint is of another learner, text or budget, or if the learner
     cannot read tokens from the disk.
@@ -186,11 +186,11 @@ class _Loop:
         position: Position,
         watch: Callable[[Glance], None] | None,
         stop: Callable[[], bool] | None,
-        checkpoint_seconds: float,
+        checkpoint_seconds: float | None,
         ranks: Ranks,
     ) -> None:
         self.ranks = ranks
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_seconds = checkpoint_seconds or CHECKPOINT_SECONDS
         self.learner, self.budget, self.held_out = learner, budget, held_out
         self.store, self.position = store, position
         self.watch, self.stop = watch, stop
