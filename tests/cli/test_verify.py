@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def test_two_processes_are_proved_equal_to_one(run: Run, here: Path) -> None:
 def test_a_resumed_run_is_proved_equal(run: Run, here: Path) -> None:
     (proof,) = run("verify", "resume", "lstm", "--json").json
     assert proof["passed"], proof
-    assert "3 kills: the same weights" in proof["message"]
+    # A quick machine may be done before the last kill comes.
+    assert re.search(r"[1-3] kills: the same weights", proof["message"])
 
 
 def test_a_run_on_another_text_is_no_proof(refused: Callable[..., str], here: Path) -> None:
