@@ -17,17 +17,20 @@ from foretell.evaluation.forecast import (
     write_passes,
 )
 from foretell.evaluation.results import Interval
+from foretell.report.canvas import spread
 from foretell.report.words import write_bits, write_signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.console import RenderableType
 
-RAMP = ("#8fb8de", "#5b93c9", "#2f6cab", "#123f73")
+RAMP = ("#85b1da", "#5690c8", "#2f6cab", "#123f73")
 """Light to dark blue, the dark for the most: tells them apart without colour too."""
 INK, FAINT = "#222222", "#bbbbbb"
 AHEAD = 1.12
 """How far lines go on beyond the last thing that they tell of."""
+NEAREST = 0.045
+"""Distance of two names at the ends of lines, as a share of the height."""
 STEPS = 60
 """Points of a line."""
 
@@ -172,14 +175,14 @@ def draw(scaling: Scaling, path: Path) -> None:
         named=lambda size: f"{write_count(size)} parameters",
     )
     answers = scaling.answer()
-    _mark(left, MORE_PARAMETERS * answers.parameters, "four times the parameters")
-    _mark(right, MORE_TEXT * most, "twice the text")
+    more = MORE_PARAMETERS * answers.parameters
+    _mark(left, more, f"four times the parameters\n{_change(answers.more_parameters)}")
+    _mark(right, MORE_TEXT * most, f"twice the text\n{_change(answers.more_text)}")
+    _set_places(left, [*sizes, more])
+    _set_places(right, [*texts, MORE_TEXT * most])
     left.set_ylabel("bits per byte on the held-out part")
     left.set_xlabel("parameters of the layers")
-    right.set_xlabel(
-        f"tokens of text, each read {write_passes(scaling.passes).replace(' pass', '×')}"
-    )
-    figure.suptitle(scaling.title, fontsize=11, color=INK)
+    right.set_xlabel(f"tokens of text, {write_passes(scaling.passes)}")
     with new_file(path, replace=True) as file:
         figure.savefig(file, format="png", dpi=160)
 
@@ -201,6 +204,7 @@ def _lines(
     inside = np.geomspace(first, last, STEPS)
     beyond = np.geomspace(last, end * AHEAD, STEPS)
     law = scaling.fitted.law
+    ends: list[float] = []
     for index, amount in enumerate(each):
         tint = RAMP[len(RAMP) - len(each) + index]
         for places, style in ((inside, "-"), (beyond, (0, (4, 3)))):
@@ -209,35 +213,42 @@ def _lines(
         for place, run in dots(amount):
             dot: dict[str, Any] = {"markersize": 5.5, "markeredgecolor": "white", "zorder": 4}
             axes.plot(place, run.bits_per_byte, "o", color=tint, **dot)
-        axes.annotate(
-            named(amount),
-            (end * AHEAD, values[-1]),
-            xytext=(5, 0),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=tint,
-            va="center",
-        )
+        ends.append(values[-1])
     bands = [scaling.fitted.predict(*loss(place, each[-1])) for place in beyond]
     axes.fill_between(
         beyond, [b.low for b in bands], [b.high for b in bands], color=RAMP[-1], alpha=0.12, lw=0
     )
     _style(axes, first, end)
+    low, high = axes.get_ylim()
+    for amount, height in zip(each, spread(ends, NEAREST * (high - low), low, high), strict=True):
+        axes.annotate(
+            named(amount),
+            (end * AHEAD, height),
+            xytext=(5, 0),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=INK,
+            va="center",
+        )
 
 
 def _style(axes: Axes, first: float, end: float) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
     axes.set_xscale("log")
     axes.set_xlim(first / 1.25, end * AHEAD)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: write_count(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(FAINT)
     axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=9)
     axes.grid(True, axis="y", color=FAINT, linewidth=0.5, alpha=0.5)
+
+
+def _set_places(axes: Axes, places: Sequence[float]) -> None:
+    """Ticks where the runs are, and where the question is."""
+    from matplotlib.ticker import NullLocator
+
+    axes.xaxis.set_ticks(places, labels=[write_count(place) for place in places])
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _mark(axes: Axes, place: float, text: str) -> None:
