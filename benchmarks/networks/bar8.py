@@ -30,9 +30,9 @@ def measure(*, quick: bool) -> Result:
             if not (data / place).exists() or (quick and figures):
                 continue
             say(name)
-            figures[name] = _foretell(
-                data / place, Path(scratch), QUICK_BUDGET if quick else BUDGET
-            )
+            budget, large = (QUICK_BUDGET, QUICK_LARGE) if quick else (BUDGET, LARGE)
+            given = [str(data / place), *([] if field is None else ["--field", field])]
+            figures[name] = _foretell(given, Path(scratch) / name, budget, large)
     if not figures:
         return Result(None, {"reason": f"FORETELL_DATA has none of {', '.join(TEXTS)}"})
     found = figures.values()

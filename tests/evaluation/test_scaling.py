@@ -62,22 +62,22 @@ def test_bands_cover() -> None:
     covered, gains, errors = 0, 0, []
     true = TRUE.loss(*BEYOND)
     gain = TRUE.loss(1e6, 2.8e6) - TRUE.loss(1e6, 1.4e6)
-    for seed in range(12):
-        fitted = fit_with_bands(noisy(seed), resamples=60, seed=seed)
+    for seed in range(8):
+        fitted = fit_with_bands(noisy(seed), resamples=40, seed=seed)
         foretold = fitted.predict(*BEYOND)
         band = fitted.band(lambda law: law.loss(1e6, 2.8e6) - law.loss(1e6, 1.4e6))
         covered += foretold.low <= true <= foretold.high
         gains += band.low <= gain <= band.high
         errors.append(abs(foretold.value / true - 1))
-    assert covered >= 11
-    assert gains >= 11
+    assert covered >= 7
+    assert gains >= 7
     assert np.median(errors) < 0.03
 
 
 def test_more_noise_makes_wider_bands() -> None:
     widths = []
     for noise in (0.001, 0.02):
-        foretold = fit_with_bands(noisy(3, noise), resamples=60).predict(*BEYOND)
+        foretold = fit_with_bands(noisy(3, noise), resamples=40).predict(*BEYOND)
         widths.append(foretold.high - foretold.low)
     assert widths[1] > 1.5 * widths[0]
 

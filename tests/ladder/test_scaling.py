@@ -36,8 +36,9 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(grids, "SIZES", TINY)
     monkeypatch.setattr(scaling, "SIZES", TINY)
     monkeypatch.setattr(scaling, "_passes", lambda material: 1)
+    monkeypatch.setattr(grids, "HALVINGS", 2)
     path = tmp_path / "text.txt"
-    path.write_text(write_text(60_000, chinese=0.0), encoding="utf-8")
+    path.write_text(write_text(30_000, chinese=0.0), encoding="utf-8")
     return path
 
 
@@ -48,7 +49,7 @@ def options(out: Path, budget: str = "30s") -> ScaleOptions:
 def test_a_law_of_a_text(text: Path, tmp_path: Path) -> None:
     audience = Audience()
     found = scaling.scale(text, options(tmp_path / "law"), spectator=audience)
-    assert len(found.runs) == len(TINY) * 4
+    assert len(found.runs) == len(TINY) * 3
     assert all(not again for _, again in audience.runs)
     assert len({run.parameters for run in found.runs}) == len(TINY)
     whole = max(run.tokens for run in found.runs)
@@ -59,6 +60,10 @@ def test_a_law_of_a_text(text: Path, tmp_path: Path) -> None:
     assert best.tokens > worst.tokens
     assert scaling.read_scaling(tmp_path / "law") == found
     assert not (tmp_path / "law" / "work").exists()
+    settings = json.loads((tmp_path / "law" / "settings.json").read_text("utf-8"))
+    assert "out" not in settings["options"]
+    with pytest.raises(OutputExists, match="another text or with other options"):
+        scaling.scale(text, options(tmp_path / "law", budget="60s"))
 
 
 def test_stopped_it_goes_on_where_it_was(text: Path, tmp_path: Path) -> None:
@@ -76,14 +81,7 @@ def test_stopped_it_goes_on_where_it_was(text: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_other_texts_and_options_are_refused(text: Path, tmp_path: Path) -> None:
-    out = tmp_path / "law"
-    scaling.scale(text, options(out))
-    with pytest.raises(OutputExists, match="another text or with other options"):
-        scaling.scale(text, options(out, budget="60s"))
-    text.write_text(write_text(60_000, chinese=0.0, seed=1), encoding="utf-8")
-    with pytest.raises(OutputExists, match="another text"):
-        scaling.scale(text, options(out))
+def test_a_folder_with_something_else_is_refused(text: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").write_text("mine")
@@ -107,12 +105,6 @@ def test_fewer_texts_are_among_more(text: Path, tmp_path: Path) -> None:
         [material.texts[index] for index in material.order],
         material.tokens,
     )
-
-
-def test_the_settings_name_no_place(text: Path, tmp_path: Path) -> None:
-    scaling.scale(text, options(tmp_path / "law"))
-    settings = json.loads((tmp_path / "law" / "settings.json").read_text("utf-8"))
-    assert "out" not in settings["options"]
 
 
 def test_the_largest_grid_that_fits_is_taken() -> None:

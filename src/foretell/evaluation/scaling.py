@@ -29,7 +29,7 @@ EXPONENTS = (0.02, 2.0)
 """Least and greatest; the published ones are 0.34 and 0.28."""
 STARTS = (0.1, 0.3, 0.6, 1.2)
 """Exponents from which the fit starts, every pair of them."""
-RESAMPLES = 400
+RESAMPLES = 200
 FEWEST = 3
 """Different sizes, and different amounts of text, without which a law means nothing."""
 REUSE = 15.387756
@@ -207,7 +207,7 @@ def _fit(sizes: Floats, texts: Floats, losses: Floats, starts: list[Floats]) -> 
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8},
+            options={"maxiter": 500, "ftol": 1e-9, "gtol": 1e-8},
         )
         if found.fun < least:
             best, least = found.x, found.fun
