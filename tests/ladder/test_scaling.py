@@ -8,6 +8,7 @@ from foretell.evaluation.forecast import ScaledRun
 from foretell.ladder import grid as grids
 from foretell.ladder import scaling
 from foretell.ladder.grid import choose_grid, choose_passes, estimate_seconds
+from foretell.ladder.laws import read_scaling
 from foretell.ladder.options import ScaleOptions
 from foretell.training.fit import Interrupted
 from tests.cli.toy_text import write_text
@@ -58,7 +59,7 @@ def test_a_law_of_a_text(text: Path, tmp_path: Path) -> None:
     best = min(found.runs, key=lambda run: run.bits_per_byte)
     worst = max(found.runs, key=lambda run: run.bits_per_byte)
     assert best.tokens > worst.tokens
-    assert scaling.read_scaling(tmp_path / "law") == found
+    assert read_scaling(tmp_path / "law") == found
     assert not (tmp_path / "law" / "work").exists()
     settings = json.loads((tmp_path / "law" / "settings.json").read_text("utf-8"))
     assert "out" not in settings["options"]

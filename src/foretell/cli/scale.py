@@ -34,14 +34,15 @@ def run(arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
     from foretell.evaluation.forecast import MORE_PARAMETERS, write_count, write_passes
     from foretell.ladder import scaling as ladder
+    from foretell.ladder.laws import check_model, output_folder
     from foretell.report.scaling import check_line, draw, show
 
     options = options_of(ScaleOptions, arguments)
     path = text_of(arguments)
-    out = ladder.output_folder(path, options.out)
+    out = output_folder(path, options.out)
     display = Display()
     if arguments.check is not None:
-        check = ladder.check_model(out, Path(arguments.check))
+        check = check_model(out, Path(arguments.check))
         if arguments.json:
             sys.stdout.write(json.dumps(asdict(check) | {"error": check.error}) + "\n")
         else:

@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
     from foretell.corpus.source import load_corpus
     from foretell.ladder import single, streamed
-    from foretell.ladder.scaling import check_trained
+    from foretell.ladder.laws import check_trained
     from foretell.report.scaling import check_line
     from foretell.storage import refuse_existing
 
