@@ -1,1 +1,1 @@
-"""Networks: time to a loss, throughput, equality with the published, exact resume, planning."""
+"""Networks: time to a loss, throughput, equality with the published, exact resume, plans, laws."""

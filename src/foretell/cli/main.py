@@ -12,7 +12,18 @@ from importlib import import_module
 from foretell import __version__
 from foretell.contracts.errors import ForetellError
 
-VERBS = ("compare", "train", "score", "generate", "verify", "tokenizer", "ngram", "index", "plan")
+VERBS = (
+    "compare",
+    "train",
+    "score",
+    "generate",
+    "verify",
+    "tokenizer",
+    "ngram",
+    "index",
+    "plan",
+    "scale",
+)
 AS_WRITTEN = ("--", "--dry-run", "--end-of-text", "--skip-reserved")
 """Options that are declared with hyphens."""
 SUMMARY = """One workbench for language models, from n-gram to GPT.

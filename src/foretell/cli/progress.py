@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foretell.corpus.source import LoadedCorpus
+from foretell.evaluation.forecast import ScaledRun
 from foretell.ladder.plans import PlannedRung
 from foretell.ladder.running import Finished, Watch
 from foretell.ladder.streamed import StreamedText
@@ -109,6 +110,12 @@ class Display:
         )
         for notice in finished.notices[:1]:
             self.say(f"    {notice}")
+
+    def scaled(self, run: ScaledRun, *, again: bool) -> None:
+        self._stop()
+        said = "from before" if again else f"{run.seconds:.0f} s"
+        name = f"{run.parameters / 1e3:,.0f}k parameters, {run.tokens / 1e3:,.0f}k tokens"
+        self.say(f"{name:<34} {run.bits_per_byte:.3f} bits/byte  {said}")
 
     def learning(self, name: str) -> Watch:
         """For one model alone."""

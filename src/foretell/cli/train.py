@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ def run(arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
     from foretell.corpus.source import load_corpus
     from foretell.ladder import single, streamed
+    from foretell.ladder.laws import check_trained
+    from foretell.report.scaling import check_line
     from foretell.storage import refuse_existing
 
     options = options_of(TrainOptions, arguments)
@@ -58,6 +61,7 @@ def run(arguments: Namespace) -> int:
         return 0
     if not trained.first:
         return 0
+    check = None if large else check_trained(path, out, trained)
     bits, total, run = trained.score.bits_per_byte, trained.score.total, trained.run
     if arguments.json:
         found = {
@@ -70,6 +74,7 @@ def run(arguments: Namespace) -> int:
             "tokens": run.tokens,
             "ended": run.ended,
             "from_disk": large,
+            "predicted": None if check is None else asdict(check.predicted),
         }
         sys.stdout.write(json.dumps(found) + "\n")
         return 0
@@ -77,5 +82,7 @@ def run(arguments: Namespace) -> int:
         f"{out}: {bits.value:.3f} bits per byte [{bits.low:.3f}, {bits.high:.3f}] on "
         f"{total.documents} held-out documents, after {run.seconds:.0f} s and {run.tokens:,} tokens"
     )
+    if check is not None:
+        display.show(check_line(check))
     display.show_commands((("Next", f'foretell generate {out} ""'), ("", f"foretell verify {out}")))
     return 0

@@ -53,6 +53,32 @@ class TrainOptions:
     prune: str = "0"
     """Drop n-grams of order 1, 2, ... of kneser-ney seen this often or less, such as 0,0,1; the
     last number repeats."""
+    parameters: str | None = None
+    """Size of a gpt, gpt2 or llama, such as 4M: parameters of its layers, without those of its
+    vocabulary; as suits the budget if not given."""
+    seed: int = 0
+    """Decides the split, the first weights and the order of the text."""
+    threads: int | None = None
+    """Processor cores to use; all if not given."""
+
+
+@dataclass(frozen=True)
+class ScaleOptions:
+    """Options of a scaling law; a field a flag."""
+
+    budget: str = "10m"
+    """Time for all runs together: 90s, 5m, 1h. It decides how large they are."""
+    out: str | None = None
+    """Folder for runs, law and picture; scale/NAME-OF-TEXT if not given. The same command again
+    goes on where it was stopped."""
+    model: Literal["gpt", "gpt2", "llama"] = "gpt"
+    """Family of the models."""
+    tokenizer: Literal["bytes", "characters", "words", "bpe", "unigram"] = "bpe"
+    """What a token is, as in `foretell train`."""
+    size: int | None = None
+    """Vocabulary of a bpe or unigram tokenizer; from the size of the text if not given."""
+    field: str | None = None
+    """Column or key that holds the text, for csv, jsonl and parquet."""
     seed: int = 0
     """Decides the split, the first weights and the order of the text."""
     threads: int | None = None

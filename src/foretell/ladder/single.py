@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from re import fullmatch
 from typing import TypeVar
 
 from foretell import models
@@ -28,9 +29,10 @@ from foretell.tokenizers.spelling import SpelledTokenizer
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.journal import EVENTS, LINES, Journal
 from foretell.training.ranks import ALONE, Ranks, join_ranks
-from foretell.training.recipes import COUNTING, NETWORKS, Scope, build_learner
+from foretell.training.recipes import COUNTING, NETWORKS, TRANSFORMERS, Scope, build_learner
 
 Number = TypeVar("Number", int, float)
+COUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,28 @@ def build(
 
 def scope_of(corpus: LoadedCorpus, options: TrainOptions) -> Scope:
     """What a network is made for: the time that it has, and the text."""
-    size = sum(len(document.text.encode()) for document in corpus.split.train)
-    return Scope.of(Budget.parse(options.budget), size)
+    return derive_scope(sum(len(each.text.encode()) for each in corpus.split.train), options)
+
+
+def derive_scope(size: int, options: TrainOptions) -> Scope:
+    """The same for a text of so many bytes. Raises ForetellError."""
+    parameters = options.parameters
+    if parameters is not None and options.model not in TRANSFORMERS:
+        raise ForetellError(
+            f"the size of a {options.model} cannot be chosen; leave --parameters out, or give "
+            f"--model {' or '.join(TRANSFORMERS)}"
+        )
+    count = None if parameters is None else read_count("--parameters", parameters)
+    return Scope.of(Budget.parse(options.budget), size, count)
+
+
+def read_count(option: str, text: str) -> int:
+    """`4M`, `500k`, `250000`. Raises ForetellError that names the option."""
+    match = fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)", text.strip())
+    count = float(match[1]) * COUNTS[match[2]] if match else 0
+    if count < 1:
+        raise ForetellError(f"cannot read {option} {text!r}; write a number such as 4M or 500k")
+    return round(count)
 
 
 def thresholds(options: TrainOptions) -> tuple[int, ...]:

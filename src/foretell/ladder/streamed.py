@@ -37,13 +37,14 @@ from foretell.ladder.single import (
     build,
     checkpoints_of,
     choose_tokenizer,
+    derive_scope,
     teach_into,
 )
 from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tokenizers import load_tokenizer
 from foretell.training.fit import Glance, Interrupted
 from foretell.training.ranks import join_ranks
-from foretell.training.recipes import NETWORKS, Scope
+from foretell.training.recipes import NETWORKS
 
 FORMAT = "foretell-tokens-1"
 PARTS = "parts.json"
@@ -132,7 +133,7 @@ def train_into(
         if not ranks.first:
             text = _tokens_of(path, work, options, audience=audience, stop=stop)
         audience.streamed(text)
-        scope = Scope.of(Budget.parse(options.budget), text.bytes)
+        scope = derive_scope(text.bytes, options)
         learner = build(text.tokenizer, options, scope, ranks)
         record = Record(str(path), text.fingerprint, options, scope, learner.recipe, from_disk=True)
         watch = audience.learning(options.model)
@@ -249,9 +250,9 @@ def plan(
     else:
         found = survey(path, field=options.field, seed=options.seed, progress=progress)
         tokenizer, size = _tokenizer(found, options), found.bytes
-    budget = Budget.parse(options.budget)
-    scope = Scope.of(budget, size)
-    return plan_rung(options.model, options.model, tokenizer, scope, budget.seconds)
+    seconds = Budget.parse(options.budget).seconds
+    scope = derive_scope(size, options)
+    return plan_rung(options.model, options.model, tokenizer, scope, seconds)
 
 
 def _tokenizer(found: Survey, options: TrainOptions) -> Tokenizer:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from foretell.contracts.errors import ForetellError
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
@@ -15,7 +16,13 @@ from foretell.models.neural.network import Network
 from foretell.models.neural.recurrent import Cell, RecurrentNetwork, RecurrentSizes
 from foretell.training.gradient import GradientLearner, GradientSettings
 from foretell.training.ranks import Ranks
-from foretell.training.recipes import BYTES_A_TOKEN, TOKENS_A_SECOND, Needs, Scope
+from foretell.training.recipes import (
+    BYTES_A_TOKEN,
+    TOKENS_A_SECOND,
+    TRANSFORMERS,
+    Needs,
+    Scope,
+)
 
 LIBRARY_BYTES = 350_000_000
 """Resident memory of a process that has done nothing but import PyTorch."""
@@ -36,17 +43,23 @@ def estimate_needs(family: str, tokenizer: Tokenizer, scope: Scope) -> Needs:
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         network, settings = _choose(family, tokenizer.vocabulary_size, scope, 0)
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    tables = {id(module.weight) for module in network.outer_tables()}
+    inner = sum(each.numel() for each in network.parameters() if id(each) not in tables)
     tokens = settings.rows * settings.width
     # Logits, their softmax and its gradient; about 40 vectors a token and layer besides.
     activations = tokens * (3 * tokenizer.vocabulary_size + 40 * 4 * network.sizes.width) * 4
-    return Needs(parameters, LIBRARY_BYTES + 16 * parameters + activations)
+    return Needs(parameters, LIBRARY_BYTES + 16 * parameters + activations, inner, tokens)
 
 
 def _choose(
     family: str, vocabulary: int, scope: Scope, seed: int
 ) -> tuple[Network, GradientSettings]:
-    if family in ("gpt", "gpt2", "llama"):
+    if family in TRANSFORMERS:
         return _transformer(family, vocabulary, scope, seed)
+    if scope.parameters is not None:
+        raise ForetellError(
+            f"the size of a {family} cannot be chosen; choose it for {', '.join(TRANSFORMERS)}"
+        )
     return _recurrent(CELLS[family], vocabulary, scope, seed)
 
 
@@ -62,7 +75,9 @@ class Step:
 
     @property
     def heads(self) -> int:
-        return max(1, self.width // 64)
+        """Of about 64 numbers, an even count of them: rotary positions turn pairs."""
+        most = max(1, self.width // 64)
+        return next(n for n in range(most, 0, -1) if self.width % (2 * n) == 0)
 
 
 STEPS = (
@@ -71,12 +86,25 @@ STEPS = (
     Step(2400, layers=6, width=384, context=256, rows=32),
 )
 """docs/decisions/recipe.md has the measurements."""
+ASPECT = 56
+"""Width over layers of networks whose size is given; those above have about as much, and the loss
+hardly depends on it (Kaplan et al. 2020, figure 5)."""
+
+
+def _step(scope: Scope) -> Step:
+    step = max((s for s in STEPS if s.seconds <= scope.seconds), key=lambda s: s.seconds)
+    if scope.parameters is None:
+        return step
+    # 12 L W^2 parameters, as every transformer here has, in multiples of what a processor adds.
+    layers = max(1, round((scope.parameters / 12 / ASPECT**2) ** (1 / 3)))
+    width = max(1, round((scope.parameters / 12 / layers) ** 0.5 / 16)) * 16
+    return replace(step, layers=layers, width=width)
 
 
 def _transformer(
     family: str, vocabulary: int, scope: Scope, seed: int
 ) -> tuple[Network, GradientSettings]:
-    step = max((s for s in STEPS if s.seconds <= scope.seconds), key=lambda s: s.seconds)
+    step = _step(scope)
     dropout = 0.1 if _passes(scope) > 2 else 0.0
     settings = GradientSettings(
         rows=step.rows,
@@ -88,7 +116,9 @@ def _transformer(
     )
     context, width, heads, layers = step.context, step.width, step.heads, step.layers
     if family == "gpt":
-        tables = _tables(scope)
+        # A size that was asked for is one of layers. Beside tables it would hardly matter; see
+        # docs/decisions/scaling-law.md.
+        tables = _tables(scope) if scope.parameters is None else ()
         return GPT(GPTSizes(vocabulary, context, width, heads, layers, tables, dropout)), settings
     # As published: one optimiser for all, and no more than AdamW's usual rate.
     settings = replace(settings, learning_rate=1e-3, matrix_learning_rate=None)

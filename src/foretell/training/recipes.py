@@ -15,7 +15,8 @@ from foretell.training.counting import CountingLearner, CountingSettings
 from foretell.training.ranks import ALONE, Ranks
 
 COUNTING = ("unigram", "kneser-ney", "infinity-gram")
-NETWORKS = ("rnn", "gru", "lstm", "gpt2", "llama", "gpt")
+TRANSFORMERS = ("gpt2", "llama", "gpt")
+NETWORKS = ("rnn", "gru", "lstm", *TRANSFORMERS)
 TOKENS_A_SECOND = 10_000
 """About what a small network learns from on two cores; turns a budget of tokens into time."""
 BYTES_A_TOKEN = 3
@@ -29,13 +30,16 @@ class Scope:
     """Time that it may learn."""
     bytes: int = 1_000_000
     """Size of the text that it learns from."""
+    parameters: int | None = None
+    """About how many the layers of a transformer have, tables by tokens not counted; None: as
+    suits the time."""
 
     @staticmethod
-    def of(budget: Budget, size: int) -> Scope:
+    def of(budget: Budget, size: int, parameters: int | None = None) -> Scope:
         """Of a run on a text of `size` bytes. Tokens and passes count as the time that they would
         take, so that a run repeated by tokens has the network that it had."""
         tokens = budget.tokens or (budget.passes or 0) * size / BYTES_A_TOKEN
-        return Scope(budget.seconds or tokens / TOKENS_A_SECOND, size)
+        return Scope(budget.seconds or tokens / TOKENS_A_SECOND, size, parameters)
 
 
 DEFAULT = Scope()
@@ -48,6 +52,10 @@ class Needs:
     parameters: int
     memory: int
     """Bytes, an estimate: weights, gradient, optimiser, activations, and PyTorch itself."""
+    inner: int
+    """Of the parameters, those between the tables that have a row a token or n-gram."""
+    batch: int
+    """Tokens in an update."""
 
 
 def estimate_needs(family: str, tokenizer: Tokenizer, scope: Scope) -> Needs:
