@@ -78,7 +78,7 @@ class GradientLearner:
         self.ranks = ranks
         self.tokenizer = tokenizer
         self.settings = settings
-        self._objective = Objective(network, ranks, low=settings.precision == "bfloat16")
+        self._objective = Objective(network, ranks)
         self.optimizers = build_optimizers(
             network,
             learning_rate=settings.learning_rate,
@@ -142,6 +142,7 @@ class GradientLearner:
         most = self.ranks.most_rows(len(batch.tokens))
         at_once = self.settings.rows_at_once or most
         starts = range(0, most, at_once)
+        low = self.settings.precision == "bfloat16"
         total, memories = 0.0, []
         for start in starts:
             # All take as many pieces, some of which may not count: the others wait for them.
@@ -151,7 +152,7 @@ class GradientLearner:
             piece = batch.take(slice(rows.start, rows.stop), scored=counts)
             before = None if batch.fresh else self._memory.select(rows)
             with self._objective.pause(start != starts[-1]):
-                nats, memory = self._objective(piece, before)
+                nats, memory = self._objective(piece, before, low=low)
                 (nats * (self.ranks.count / batch.count)).backward()
             total += float(nats.detach())
             if counts:

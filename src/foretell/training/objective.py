@@ -24,13 +24,12 @@ from foretell.training.sharding import shard
 class _Nats(nn.Module):
     """Holds the network, so that PyTorch's engines see one forward pass."""
 
-    def __init__(self, network: Network, *, low: bool) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.low = low
 
-    def forward(self, batch: Batch, memory: Any) -> tuple[Tensor, Any]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+    def forward(self, batch: Batch, memory: Any, low: bool) -> tuple[Tensor, Any]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
             hidden, memory = self.network.learn(
                 _tensor(batch.tokens),
                 memory=memory,
@@ -53,10 +52,9 @@ class Objective:
     Makes DTensors of the parameters of a network that is sharded, so comes before its optimisers.
     """
 
-    def __init__(self, network: Network, ranks: Ranks, *, low: bool) -> None:
-        """low: multiply matrices in bfloat16."""
+    def __init__(self, network: Network, ranks: Ranks) -> None:
         self.ranks = ranks
-        self._nats: nn.Module = _Nats(network, low=low)
+        self._nats: nn.Module = _Nats(network)
         self._sparse = [
             cast(nn.Parameter, module.weight)
             for module in network.modules()
@@ -71,9 +69,10 @@ class Objective:
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self._nats, names)
             self._nats = DistributedDataParallel(self._nats)
 
-    def __call__(self, piece: Batch, memory: Any) -> tuple[Tensor, Any]:
-        """Sum over the scored targets, and the memory to carry on."""
-        nats, memory = self._nats(piece, memory)
+    def __call__(self, piece: Batch, memory: Any, *, low: bool) -> tuple[Tensor, Any]:
+        """Sum over the scored targets, and the memory to carry on. low: multiply matrices in
+        bfloat16."""
+        nats, memory = self._nats(piece, memory, low)
         return nats, memory
 
     def pause(self, paused: bool) -> AbstractContextManager[Any]:
