@@ -100,7 +100,8 @@ class Learner(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that `restore` needs into an empty folder that exists."""
+        """Write all that `restore` needs into a folder that exists. Of several processes that
+        train together all make the call."""
         ...
 
     def restore(self, folder: Path) -> None: ...

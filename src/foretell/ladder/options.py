@@ -60,6 +60,9 @@ class TrainOptions:
     """Decides the split, the first weights and the order of the text."""
     threads: int | None = None
     """Processor cores to use; all if not given."""
+    sharding: Literal["ddp", "fsdp"] = "ddp"
+    """What each of several processes that torchrun started holds of a network: all of it (ddp),
+    or its share of weights, gradients and optimiser (fsdp)."""
 
 
 @dataclass(frozen=True)

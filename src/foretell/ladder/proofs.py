@@ -2,7 +2,7 @@
 
 resume         trained at one go, and killed with SIGKILL and taken up again: the same bytes
 accumulation   a batch at once, and in pieces whose gradients are added: the same losses
-ranks          one process, and two that share each batch: the same losses
+ranks          one process, and two that share each batch, and the network too: the same losses
 
 Each trains afresh for a short while, in a folder of its own; the model is only read.
 """
@@ -38,6 +38,7 @@ PATIENCE = 600.0
 """Seconds that a process may take."""
 MODULE = "foretell.ladder.proofs"
 LOSSES = "losses.json"
+SHARDINGS = ("ddp", "fsdp")
 LARGEST = 1e-5
 """Difference between losses, in nats a token, that adding in another order may make."""
 
@@ -105,16 +106,19 @@ def prove_ranks(model: Path, *, text: Path | None = None) -> Proof:
     """One process and two on this machine; raises as `prove_resume` does."""
     record = _networks_record(model, text)
     alone = _losses(record.load_text(text), record, None)
-    with TemporaryDirectory() as scratch:
-        launch = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", MODULE]
-        _wait(_start(launch, "losses", model, Path(scratch), text))
-        together = json.loads((Path(scratch) / LOSSES).read_text("utf-8"))
-    largest = max(abs(a - b) for a, b in zip(alone, together, strict=True))
+    launch = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", MODULE]
+    apart = {}
+    for job in SHARDINGS:
+        with TemporaryDirectory() as scratch:
+            _wait(_start(launch, job, model, Path(scratch), text))
+            together = json.loads((Path(scratch) / LOSSES).read_text("utf-8"))
+        apart[job] = max(abs(a - b) for a, b in zip(alone, together, strict=True))
+    found = " and ".join(f"{largest:.1e} ({job})" for job, largest in apart.items())
     return Proof(
         f"ranks of {record.options.model}",
-        largest <= LARGEST,
-        f"one process and two: losses of {UPDATES} updates differ by {largest:.1e} nats/token at "
-        f"most ({LARGEST:.0e} allowed)",
+        max(apart.values()) <= LARGEST,
+        f"one process and two: losses of {UPDATES} updates differ by {found} nats/token at most "
+        f"({LARGEST:.0e} allowed)",
     )
 
 
@@ -191,9 +195,9 @@ def rehearse(model: Path, out: Path, text: Path | None) -> None:
     learner.save(weights)
 
 
-def write_losses(model: Path, out: Path, text: Path | None) -> None:
+def write_losses(model: Path, out: Path, text: Path | None, *, sharded: bool) -> None:
     """Train for a short while together with other processes; what each of them does."""
-    record, ranks = read_record(model), join_ranks()
+    record, ranks = read_record(model), join_ranks(sharded=sharded)
     found = _losses(record.load_text(text), record, None, ranks=ranks, work=out / "checkpoints")
     if ranks.first:
         (out / LOSSES).write_text(json.dumps(found), "utf-8")
@@ -229,9 +233,12 @@ def _fingerprint(out: Path) -> str:
 
 
 def main(job: str, model: str, out: str, text: str | None = None) -> None:
-    """One of the two jobs, in a process of its own."""
-    work = {"rehearse": rehearse, "losses": write_losses}[job]
-    work(Path(model), Path(out), None if text is None else Path(text))
+    """One of the jobs, in a process of its own."""
+    source = None if text is None else Path(text)
+    if job in SHARDINGS:
+        write_losses(Path(model), Path(out), source, sharded=job == "fsdp")
+    else:
+        rehearse(Path(model), Path(out), source)
 
 
 if __name__ == "__main__":

@@ -179,6 +179,18 @@ def train(
     return teach(learner, Parts.of(corpus), options, work=work, watch=watch, stop=stop)
 
 
+def join(options: TrainOptions) -> Ranks:
+    """The processes that train together, as options ask for. Raises ForetellError."""
+    sharded = options.sharding == "fsdp"
+    if options.model in NETWORKS:
+        return join_ranks(sharded=sharded)
+    if sharded:
+        raise ForetellError(
+            f"a {options.model} model is counted in one process; leave --sharding out"
+        )
+    return ALONE
+
+
 def teach(
     learner: Learner,
     parts: Parts,
@@ -223,7 +235,7 @@ def train_into(
     processes train together, and the first one writes. Raises OutputExists.
     """
     refuse_existing(out)
-    ranks = join_ranks() if options.model in NETWORKS else ALONE
+    ranks = join(options)
     learner = prepare(corpus, options, ranks=ranks)
     scope = scope_of(corpus, options)
     record = Record(corpus.path, corpus.fingerprint, options, scope, learner.recipe)

@@ -38,12 +38,12 @@ from foretell.ladder.single import (
     checkpoints_of,
     choose_tokenizer,
     derive_scope,
+    join,
     teach_into,
 )
 from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tokenizers import load_tokenizer
 from foretell.training.fit import Glance, Interrupted
-from foretell.training.ranks import join_ranks
 from foretell.training.recipes import NETWORKS
 
 FORMAT = "foretell-tokens-1"
@@ -121,7 +121,7 @@ def train_into(
             f"{path} holds tokens, and a {options.model} model counts text; give --model lstm or "
             "another network, or the text itself"
         )
-    ranks = join_ranks()
+    ranks = join(options)
     set_threads(options.threads, processes=ranks.count)
     audience = audience if audience is not None and ranks.first else _Nobody()
     work = checkpoints_of(out)

@@ -3,7 +3,7 @@
 checkpoints/
   000001840/     after update 1840; written beside and renamed, so never half there
     position.json   pass, batch, seconds, tokens, curve
-    learner/        weights, optimiser, memory
+    learner/        weights, optimiser, memory; of a sharded network a file a process
   best-000001750/   the model that did best on the held-out text so far
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.learner import Learner
 from foretell.evaluation.results import CurvePoint
 from foretell.storage import check_seal, new_folder, seal
+from foretell.training.ranks import ALONE, Ranks
 
 
 @dataclass
@@ -38,21 +41,31 @@ class Position:
 
 
 class Checkpoints:
-    """The checkpoints of one run in one folder."""
+    """The checkpoints of one run in one folder, which all processes of the run can read."""
 
-    def __init__(self, folder: Path, recipe: str) -> None:
-        """recipe: what a run must agree in to go on, such as text and budget."""
+    def __init__(self, folder: Path, recipe: str, ranks: Ranks = ALONE) -> None:
+        """recipe: what a run must agree in to go on, such as text and budget; on how many
+        processes it runs is no part of it. ranks: they all make each call but `tidy`."""
         self.folder = folder
         self.recipe = recipe
+        self.ranks = ranks
 
     def save(self, learner: Learner, position: Position) -> None:
         """Write where the run stands, and only then remove what is older."""
         older = self._all()
-        with new_folder(self.folder / f"{position.updates:09d}", replace=True) as folder:
-            (folder / "learner").mkdir()
+        with self._new_folder(f"{position.updates:09d}") as folder:
+            (folder / "learner").mkdir(exist_ok=True)
             learner.save(folder / "learner")
-            (folder / "position.json").write_text(json.dumps(asdict(position)))
-            seal(folder, {"recipe": self.recipe})
+            self.ranks.wait()
+            if self.ranks.first:
+                (folder / "position.json").write_text(json.dumps(asdict(position)))
+                seal(folder, {"recipe": self.recipe})
+        # It stands there by now.
+        self.ranks.wait()
+        if self.ranks.first:
+            self._remove_older(older, position)
+
+    def _remove_older(self, older: list[Path], position: Position) -> None:
         for folder in older:
             if folder.name != f"{position.updates:09d}":
                 shutil.rmtree(folder)
@@ -84,8 +97,9 @@ class Checkpoints:
     def keep_best(self, learner: Learner, position: Position) -> None:
         """Write this model, which `position` calls the best so far. The one before it stays until
         the next checkpoint, since a kill before that goes back to where it was the best."""
-        with new_folder(self.folder / _best(position), replace=True) as folder:
+        with self._new_folder(_best(position)) as folder:
             learner.save(folder)
+            self.ranks.wait()
 
     def restore_best(self, learner: Learner, position: Position) -> None:
         learner.restore(self.folder / _best(position))
@@ -95,6 +109,16 @@ class Checkpoints:
         if not self._all():
             for folder in self.folder.glob("best-*"):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _new_folder(self, name: str) -> Iterator[Path]:
+        """One draft for all, which the first one makes, and renames when it is done."""
+        if self.ranks.first:
+            with new_folder(self.folder / name, replace=True) as folder:
+                self.ranks.tell(folder.name)
+                yield folder
+        else:
+            yield self.folder / self.ranks.tell("")
 
     def _all(self) -> list[Path]:
         if not self.folder.is_dir():

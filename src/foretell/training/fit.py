@@ -119,7 +119,7 @@ def fit(
     fed = _feed(learner, texts)
     recipe = f"{learner.recipe} {fed} {fingerprint_texts(held_out)} {budget}"
     with TemporaryDirectory() as scratch:
-        store = Checkpoints(checkpoints or Path(scratch), recipe)
+        store = Checkpoints(checkpoints or Path(scratch), recipe, ranks)
         position = store.restore(learner)
         # None writes before all have read.
         ranks.wait()
@@ -267,8 +267,7 @@ class _Loop:
         best = min(range(len(at.curve)), key=lambda index: at.curve[index].bits_per_byte)
         if best == len(at.curve) - 1:
             at.best = at.updates
-            if self.ranks.first:
-                self.store.keep_best(self.learner, at)
+            self.store.keep_best(self.learner, at)
         elif len(at.curve) - 1 - best >= PATIENCE:
             at.ended = "early"
         self.clock = monotonic()
@@ -278,9 +277,7 @@ class _Loop:
         due = keep and (asked or monotonic() - self.saved > self.checkpoint_seconds)
         asked, due = bool(self.ranks.agree(asked)), bool(self.ranks.agree(due))
         if due:
-            if self.ranks.first:
-                self.store.save(self.learner, self.position)
-            self.ranks.wait()
+            self.store.save(self.learner, self.position)
             self.saved = self.clock = monotonic()
         if asked:
             kept = "the same command goes on from here" if keep else "nothing was kept"

@@ -33,6 +33,9 @@ from foretell.training.objective import Objective
 from foretell.training.optimizers import build_optimizers, clip_gradients
 from foretell.training.ranks import ALONE, Ranks
 from foretell.training.schedules import warm_up_then_decay
+from foretell.training.sharding import gather, read_shares, write_shares
+
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,13 @@ class GradientLearner:
         self.ranks = ranks
         self.tokenizer = tokenizer
         self.settings = settings
+        self._objective = Objective(network, ranks)
         self.optimizers = build_optimizers(
             network,
             learning_rate=settings.learning_rate,
             matrix_learning_rate=settings.matrix_learning_rate,
             weight_decay=settings.weight_decay,
         )
-        self._objective = Objective(network, ranks, low=settings.precision == "bfloat16")
         self.updates = 0
         self._documents: Sequence[NDArray[np.int32]] = []
         self._memory: Any = None
@@ -136,19 +139,24 @@ class GradientLearner:
         """Gradients of the mean over the whole batch, a few rows at a time; its nats."""
         self.network.train()
         mine = self.ranks.rows(len(batch.tokens))
-        at_once = self.settings.rows_at_once or max(1, len(mine))
-        pieces = [mine[start : start + at_once] for start in range(0, len(mine), at_once)]
+        most = self.ranks.most_rows(len(batch.tokens))
+        at_once = self.settings.rows_at_once or most
+        starts = range(0, most, at_once)
+        low = self.settings.precision == "bfloat16"
         total, memories = 0.0, []
-        # A process without a row takes one that does not count: the others wait for its gradients.
-        for number, rows in enumerate(pieces or [range(1)], start=1):
+        for start in starts:
+            # All take as many pieces, some of which may not count: the others wait for them.
+            rows = mine[start : start + at_once]
+            counts, rows = len(rows) > 0, rows or range(1)
             set_noise(self.network, Noise(self.settings.seed, self.updates, rows))
-            piece = batch.take(slice(rows.start, rows.stop), scored=bool(pieces))
+            piece = batch.take(slice(rows.start, rows.stop), scored=counts)
             before = None if batch.fresh else self._memory.select(rows)
-            with self._objective.pause(number < len(pieces)):
-                nats, memory = self._objective(piece, before)
+            with self._objective.pause(start != starts[-1]):
+                nats, memory = self._objective(piece, before, low=low)
                 (nats * (self.ranks.count / batch.count)).backward()
             total += float(nats.detach())
-            memories.append(memory if pieces else None)
+            if counts:
+                memories.append(memory)
         self._objective.average_sparse()
         self._memory = self._objective.gather(memories, len(batch.tokens), mine)
         return self.ranks.add(total)
@@ -158,10 +166,22 @@ class GradientLearner:
 
     def model(self) -> NeuralModel:
         kind = UnlimitedModel if self.network.context is None else NeuralModel
-        return kind(self.network, self.tokenizer)
+        return kind(self._whole_network(), self.tokenizer)
+
+    def _whole_network(self) -> Network:
+        """The network; of a sharded one a copy that is whole in every process."""
+        if not self.ranks.sharded:
+            return self.network
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            copy = type(self.network)(self.network.sizes)
+        weights = {name: gather(weight) for name, weight in self.network.state_dict().items()}
+        copy.load_state_dict(weights, assign=True)
+        return copy
 
     def save(self, folder: Path) -> None:
-        write_weights(folder / "weights.safetensors", self.network.state_dict())
+        """Weights, optimiser and memory; each process its share of a sharded network, of another
+        one the first all."""
+        weights = self.network.state_dict()
         tensors, numbers = {}, {}
         for index, optimizer in enumerate(self.optimizers):
             for place, values in optimizer.state_dict()["state"].items():
@@ -174,16 +194,26 @@ class GradientLearner:
         if self._memory is not None:
             for index, part in enumerate(self._memory.parts):
                 tensors[f"memory.{index}"] = part
-        write_weights(folder / "optimizer.safetensors", tensors)
-        content = {"updates": self.updates, "numbers": numbers}
-        (folder / "learner.json").write_text(json.dumps(content))
+        if self.ranks.sharded:
+            write_shares(folder, {**weights, **tensors})
+        elif self.ranks.first:
+            write_weights(folder / WEIGHTS, weights)
+            write_weights(folder / OPTIMIZER, tensors)
+        if self.ranks.first:
+            content = {"updates": self.updates, "numbers": numbers}
+            (folder / "learner.json").write_text(json.dumps(content))
 
     def restore(self, folder: Path) -> None:
-        self.network.load_state_dict(load_file(folder / "weights.safetensors"))
+        """From what `save` wrote, in as many processes as may be, sharded or not."""
+        if self.ranks.sharded or not (folder / WEIGHTS).exists():
+            tensors = read_shares(folder, self._find_parameter)
+        else:
+            tensors = load_file(folder / WEIGHTS) | load_file(folder / OPTIMIZER)
+        weights = self.network.state_dict()
+        self.network.load_state_dict({name: tensors.pop(name) for name in weights})
         content = json.loads((folder / "learner.json").read_text("utf-8"))
         self.updates = content["updates"]
-        values: dict[str, Any] = {**content["numbers"]}
-        values |= load_file(folder / "optimizer.safetensors")
+        values: dict[str, Any] = {**content["numbers"], **tensors}
         for index, optimizer in enumerate(self.optimizers):
             state: dict[int, dict[str, Any]] = {}
             for key, value in values.items():
@@ -196,3 +226,12 @@ class GradientLearner:
         parts = sorted(key for key in values if key.startswith("memory."))
         if parts:
             self._memory = FixedMemory(tuple(values[key] for key in parts))
+
+    def _find_parameter(self, name: str) -> Tensor | None:
+        """What a tensor of a checkpoint is, or is about: a weight, or what its optimiser keeps."""
+        optimizer, _, rest = name.partition(".")
+        if optimizer.isdigit():
+            groups = self.optimizers[int(optimizer)].param_groups
+            parameters: list[Tensor] = [p for group in groups for p in group["params"]]
+            return parameters[int(rest.partition(".")[0])]
+        return dict(self.network.named_parameters()).get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,18 +18,18 @@ from foretell.corpus.batches import Batch
 from foretell.models.neural.memories import FixedMemory
 from foretell.models.neural.network import Network
 from foretell.training.ranks import Ranks
+from foretell.training.sharding import shard
 
 
 class _Nats(nn.Module):
     """Holds the network, so that PyTorch's engines see one forward pass."""
 
-    def __init__(self, network: Network, *, low: bool) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.low = low
 
-    def forward(self, batch: Batch, memory: Any) -> tuple[Tensor, Any]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+    def forward(self, batch: Batch, memory: Any, low: bool) -> tuple[Tensor, Any]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
             hidden, memory = self.network.learn(
                 _tensor(batch.tokens),
                 memory=memory,
@@ -47,31 +47,37 @@ class _Nats(nn.Module):
 
 
 class Objective:
-    """Nats of a piece of a batch; gradients are averaged over the processes."""
+    """Nats of a piece of a batch; gradients are averaged over the processes.
 
-    def __init__(self, network: Network, ranks: Ranks, *, low: bool) -> None:
-        """low: multiply matrices in bfloat16."""
+    Makes DTensors of the parameters of a network that is sharded, so comes before its optimisers.
+    """
+
+    def __init__(self, network: Network, ranks: Ranks) -> None:
         self.ranks = ranks
-        self._nats: nn.Module = _Nats(network, low=low)
+        self._nats: nn.Module = _Nats(network)
         self._sparse = [
-            module.weight
+            cast(nn.Parameter, module.weight)
             for module in network.modules()
             if isinstance(module, nn.Embedding) and module.sparse
         ]
-        if ranks.count > 1:
+        if ranks.sharded:
+            shard(self._nats, count=ranks.count, leave=set(self._sparse))
+        elif ranks.count > 1:
             # PyTorch 2.13 mixes up the gradients of a module that has sparse ones among dense.
             sparse = {id(weight) for weight in self._sparse}
             names = [name for name, p in self._nats.named_parameters() if id(p) in sparse]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self._nats, names)
             self._nats = DistributedDataParallel(self._nats)
 
-    def __call__(self, piece: Batch, memory: Any) -> tuple[Tensor, Any]:
-        """Sum over the scored targets, and the memory to carry on."""
-        nats, memory = self._nats(piece, memory)
+    def __call__(self, piece: Batch, memory: Any, *, low: bool) -> tuple[Tensor, Any]:
+        """Sum over the scored targets, and the memory to carry on. low: multiply matrices in
+        bfloat16."""
+        nats, memory = self._nats(piece, memory, low)
         return nats, memory
 
     def pause(self, paused: bool) -> AbstractContextManager[Any]:
-        """While paused, gradients of this process alone are added up."""
+        """While paused, gradients of this process alone are added up; of a sharded network
+        always those of all, since one process has no room for them."""
         if paused and isinstance(self._nats, DistributedDataParallel):
             held: AbstractContextManager[Any] = self._nats.no_sync()
             return held
@@ -87,17 +93,17 @@ class Objective:
 
     def gather(self, memories: Sequence[Any], rows: int, mine: range) -> Any:
         """The memory of all rows of a batch, from the pieces that this process read."""
-        whole = memories[0]
+        whole: Any = memories[0] if memories else None
         for memory in memories[1:] if whole is not None else ():
             whole = whole.join(memory)
         if self.ranks.count == 1:
             return whole
         if self.ranks.add(float(whole is not None)) == 0:
             return None
-        return _gather(whole, rows, mine)
+        return _gather_memory(whole, rows, mine)
 
 
-def _gather(memory: FixedMemory | None, rows: int, mine: range) -> FixedMemory:
+def _gather_memory(memory: FixedMemory | None, rows: int, mine: range) -> FixedMemory:
     """Each process puts its rows into a whole of zeros, and the wholes are added."""
     shapes: list[Any] = [memory and [tuple(part.shape) for part in memory.parts]]
     torch.distributed.broadcast_object_list(shapes, src=0)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from foretell.models.neural.network import Network
+from foretell.training.sharding import gather, share_as
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Jordan et al. 2024: a polynomial that drives singular values towards one, steep at zero."""
@@ -27,7 +28,8 @@ class Muon(Optimizer):
     """Orthogonalised momentum (Jordan et al. 2024), for matrices only.
 
     The update of an (m, n) matrix is scaled by 0.2 sqrt(max(m, n)), so that its entries are as
-    large as AdamW's and one weight decay serves both (Liu et al. 2025).
+    large as AdamW's and one weight decay serves both (Liu et al. 2025). Of sharded matrices each
+    process keeps its share of the momentum, and makes the whole update: it is less than a pass.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Muon(Optimizer):
                 if matrix.grad is not None:
                     shapes[matrix.shape].append(matrix)
             for shape, matrices in shapes.items():
-                gradients = torch.stack([self._momentum(m, group["momentum"]) for m in matrices])
+                momenta = [self._momentum(matrix, group["momentum"]) for matrix in matrices]
+                gradients = torch.stack([gather(momentum) for momentum in momenta])
                 scale = group["lr"] * 0.2 * sqrt(max(shape))
                 for matrix, update in zip(matrices, orthogonalise(gradients), strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                    matrix.add_(update, alpha=-scale)
+                    matrix.add_(share_as(update, matrix), alpha=-scale)
 
     def _momentum(self, matrix: Tensor, momentum: float) -> Tensor:
         """Nesterov's: the gradient, looked at from where the momentum is going."""
@@ -176,4 +179,4 @@ def clip_gradients(network: Network, largest: float) -> Tensor:
     """Scale the gradients down to a norm of `largest` together, those of sparse tables excepted:
     Adam forgets their size. Returns the norm before."""
     dense = [p for p in network.parameters() if p.grad is not None and not p.grad.is_sparse]
-    return nn.utils.clip_grad_norm_(dense, largest)
+    return gather(nn.utils.clip_grad_norm_(dense, largest))

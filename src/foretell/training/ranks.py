@@ -2,16 +2,19 @@
 
 torchrun --standalone --nproc_per_node=2 -m foretell train text.txt
 
-Each holds the whole network and reads its share of the rows of every batch; gradients are added
-by PyTorch's DistributedDataParallel. What depends on a clock or a key is decided by the first
-and told to the others, so that all take the same steps.
+Each reads its share of the rows of every batch. It holds the whole network, and gradients are
+added by PyTorch's DistributedDataParallel; or a share of it, see sharding.py. What depends on a
+clock or a key is decided by the first and told to the others, so that all take the same steps.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+
+from foretell.contracts.errors import ForetellError
 
 
 @dataclass(frozen=True)
@@ -20,15 +23,21 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    sharded: bool = False
+    """True if each holds a share of the network, of its gradients and of the optimiser."""
 
     @property
     def first(self) -> bool:
         """True for the one that writes and speaks."""
         return self.rank == 0
 
+    def most_rows(self, rows: int) -> int:
+        """The largest share of the rows of a batch that any process has."""
+        return -(-rows // self.count)
+
     def rows(self, rows: int) -> range:
         """This process's share of the rows of a batch; may be empty."""
-        each = -(-rows // self.count)
+        each = self.most_rows(rows)
         return range(min(rows, self.rank * each), min(rows, (self.rank + 1) * each))
 
     def agree(self, value: float) -> float:
@@ -53,6 +62,16 @@ class Ranks:
         torch.distributed.all_reduce(total)
         return float(total)
 
+    def tell(self, text: str) -> str:
+        """What the first one says, for all."""
+        if self.count == 1:
+            return text
+        import torch.distributed
+
+        told = [text]
+        torch.distributed.broadcast_object_list(told, src=0)
+        return told[0]
+
     def wait(self) -> None:
         """Until all have come here."""
         self.agree(0.0)
@@ -61,8 +80,16 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join_ranks() -> Ranks:
-    """Join the processes that torchrun started, with gloo between processors; alone without it."""
+def join_ranks(*, sharded: bool = False) -> Ranks:
+    """Join the processes that torchrun started, with gloo between processors; alone without it.
+
+    sharded: share the network out over them. Raises ForetellError if torchrun started none.
+    """
+    if sharded and "WORLD_SIZE" not in os.environ:
+        raise ForetellError(
+            "fsdp shares a network out over processes, and this is one; start them with torchrun "
+            "--standalone --nproc_per_node=2 -m foretell train, or leave --sharding out"
+        )
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
@@ -71,4 +98,6 @@ def join_ranks() -> Ranks:
     if not torch.distributed.is_initialized():
         # The first one may write tokens for hours; torchrun ends all if one ends.
         torch.distributed.init_process_group("gloo", timeout=timedelta(days=1))
-    return Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        # Left to the interpreter's end, gloo's threads now and then abort the process.
+        atexit.register(torch.distributed.destroy_process_group)
+    return Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size(), sharded)

@@ -31,6 +31,14 @@ class Layer(nn.Module):
         """What the layer begins with; first: what the embedding gave."""
         return x_BTD
 
+    def forward(
+        self, x_BTD: Tensor, first_BTD: Tensor, turns: Any, mask_B1TT: Tensor | None
+    ) -> Tensor:
+        """The whole layer in one call, to learn: FSDP gathers its weights before and lets go of
+        them after. Without a mask causal."""
+        x_BTD = self.enter(x_BTD, first_BTD)
+        return self.finish(x_BTD, attend(*self.project(x_BTD, turns), mask_B1TT))
+
     @abstractmethod
     def project(self, x_BTD: Tensor, turns: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, E), and keys and values, of which there may be fewer heads."""
@@ -117,9 +125,7 @@ class Transformer(Network):
         x_BTD = first_BTD = self.embed(tokens, recent_BTN, places)
         turns = self.turns(places if positions is not None else places[:1])
         for layer in self.blocks:
-            x_BTD = layer.enter(x_BTD, first_BTD)
-            mixed_BHTE = attend(*layer.project(x_BTD, turns), mask_B1TT)
-            x_BTD = layer.finish(x_BTD, mixed_BHTE)
+            x_BTD = layer(x_BTD, first_BTD, turns, mask_B1TT)
         return self.norm(x_BTD), None
 
 
