@@ -18,11 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.networks.bar6 import peak
 from foretell.corpus.source import load_corpus
 from foretell.ladder import single
 from foretell.ladder.options import TrainOptions
 from foretell.ladder.records import Record
+from foretell.planning.probe import peak_memory
 from foretell.storage import locked
 from foretell.training import fit
 
@@ -70,7 +70,7 @@ def main(text: str, out: str, family: str, sharding: str, budget: str) -> None:
             (folder / "rate.json").write_text(json.dumps({"tokens_per_second": rate}))
         else:
             single.teach_into(*arguments, ranks=ranks)
-    (folder / f"peak.{ranks.rank}").write_text(str(peak()))
+    (folder / f"peak.{ranks.rank}").write_text(str(peak_memory()))
 
 
 if __name__ == "__main__":
