@@ -105,11 +105,14 @@ def _transformer(
     family: str, vocabulary: int, scope: Scope, seed: int
 ) -> tuple[Network, GradientSettings]:
     step = _step(scope)
-    dropout = 0.1 if _passes(scope) > 2 else 0.0
+    # Read again and again, tables of n-grams learn the text by heart, the sooner the higher the
+    # rate; read once or twice, a high rate is what there is no time to do without.
+    again = _passes(scope) > 2
+    dropout = 0.1 if again else 0.0
     settings = GradientSettings(
         rows=step.rows,
         width=step.context,
-        learning_rate=3e-3,
+        learning_rate=3e-3 if again else 1e-2,
         matrix_learning_rate=0.02,
         precision=faster_precision(),
         seed=seed,
@@ -139,6 +142,8 @@ def _tables(scope: Scope) -> tuple[int, ...]:
     return tuple(min(rows, most) for rows in (2**12, 2**14, 2**16))
 
 
+LONG = 240.0
+"""Seconds from which an LSTM of twice the width pays; docs/decisions/recipe.md."""
 CELLS: dict[str, Cell] = {"lstm": "lstm", "gru": "gru", "rnn": "rnn"}
 
 
@@ -146,11 +151,17 @@ def _recurrent(
     cell: Cell, vocabulary: int, scope: Scope, seed: int
 ) -> tuple[Network, GradientSettings]:
     rows, width, rate = {"lstm": (8, 64, 8e-3), "gru": (8, 64, 5e-3), "rnn": (16, 32, 3e-3)}[cell]
+    sizes = RecurrentSizes(cell, vocabulary, width=128, hidden=256)
+    if cell == "lstm" and scope.seconds >= LONG:
+        again = _passes(scope) > 4
+        rows, width, rate = 32, 64, 1e-2 if again else 5e-3
+        drops = (0.1, 0.2) if again else (0.0, 0.0)
+        sizes = RecurrentSizes(cell, vocabulary, 256, 512, 1, *drops)
     # Matrices by AdamW too: orthogonal steps cost recurrent networks half their speed.
     settings = GradientSettings(
         rows=rows, width=width, learning_rate=rate, matrix_learning_rate=None, seed=seed
     )
-    return RecurrentNetwork(RecurrentSizes(cell, vocabulary, width=128, hidden=256)), settings
+    return RecurrentNetwork(sizes), settings
 
 
 def faster_precision() -> Literal["float32", "bfloat16"]:
