@@ -25,6 +25,7 @@ from foretell.ladder.records import Record
 from foretell.planning.probe import peak_memory
 from foretell.storage import locked
 from foretell.training import fit
+from foretell.training.ranks import leave
 
 CHECKPOINT_SECONDS = 0.2
 
@@ -75,3 +76,4 @@ def main(text: str, out: str, family: str, sharding: str, budget: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    leave(0)

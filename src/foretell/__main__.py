@@ -1,7 +1,5 @@
 """`python -m foretell` is `foretell`."""
 
-import sys
+from foretell.cli.main import enter
 
-from foretell.cli.main import main
-
-sys.exit(main())
+enter()

@@ -8,9 +8,11 @@ import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from foretell import __version__
 from foretell.contracts.errors import ForetellError
+from foretell.training.ranks import leave
 
 VERBS = (
     "compare",
@@ -30,6 +32,11 @@ SUMMARY = """One workbench for language models, from n-gram to GPT.
 
   foretell compare my-notes/      which model should I use for this text, and what does it buy me?
   foretell compare                the same on the documentation inside Python"""
+
+
+def enter() -> NoReturn:
+    """`main` as a process of its own."""
+    leave(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,4 +124,4 @@ def _refuse(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from foretell.corpus.source import LoadedCorpus
 from foretell.ladder.records import Record, read_record
 from foretell.ladder.single import prepare
 from foretell.training.fit import fit
-from foretell.training.ranks import ALONE, Ranks, join_ranks
+from foretell.training.ranks import ALONE, Ranks, join_ranks, leave
 from foretell.training.recipes import COUNTING
 
 UPDATES = 40
@@ -219,7 +220,14 @@ def _start(
 def _wait(process: subprocess.Popen[str]) -> None:
     _, err = process.communicate(timeout=PATIENCE)
     if process.returncode:
-        raise ForetellError(f"training failed: {err.strip().splitlines()[-1:]}")
+        raise ForetellError(f"training failed: {_reason(err)}")
+
+
+def _reason(err: str) -> str:
+    """The line that tells most, of what a process wrote to its end; torchrun adds a page."""
+    lines = [line.strip() for line in err.splitlines() if line.strip(" =-")]
+    errors = (line for line in lines if re.match(r"foretell: |[A-Z]\w*Error: |terminate ", line))
+    return next(errors, lines[-1] if lines else "it said nothing")
 
 
 def _newest(out: Path) -> str:
@@ -243,3 +251,4 @@ def main(job: str, model: str, out: str, text: str | None = None) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    leave(0)
