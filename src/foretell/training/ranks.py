@@ -13,9 +13,14 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn
+from time import sleep
+from typing import TYPE_CHECKING, NoReturn
+from uuid import uuid4
 
 from foretell.contracts.errors import ForetellError
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,35 @@ def join_ranks(*, sharded: bool = False) -> Ranks:
     import torch.distributed
 
     if not torch.distributed.is_initialized():
+        store, rank, _ = next(torch.distributed.rendezvous("env://"))
+        start = torch.distributed.PrefixStore(_agree_on_start(store, rank, count), store)
         # The first one may write tokens for hours; torchrun ends all if one ends.
-        torch.distributed.init_process_group("gloo", timeout=timedelta(days=1))
+        torch.distributed.init_process_group(
+            "gloo", store=start, rank=rank, world_size=count, timeout=timedelta(days=1)
+        )
     return Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size(), sharded)
+
+
+def _agree_on_start(store: Store, rank: int, count: int) -> str:
+    """A name for this start of the processes, for all.
+
+    torchrun keeps one store through all restarts, where the addresses of processes that have died
+    still stand, and processes that find them wait for the dead (PyTorch issue 135712). Its count
+    of restarts is each machine's own. So the first one names the start, tells whoever stands
+    there, and tells again until those that live have answered.
+    """
+    if rank:
+        here = uuid4().hex
+        store.set(f"here/{rank}", here)
+        start: str = store.get(f"start/{here}").decode()
+        store.set(f"{start}/{rank}", "")
+        return start
+    start = uuid4().hex
+    for other in range(1, count):
+        while not store.check([f"{start}/{other}"]):
+            store.set(f"start/{store.get(f'here/{other}').decode()}", start)
+            sleep(0.01)
+    return start
 
 
 def leave(code: int) -> NoReturn:
