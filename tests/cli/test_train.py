@@ -1,9 +1,12 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from foretell import models
+from foretell.ladder import single
+from foretell.training import fit
 from tests.cli.conftest import Run, files, learned
 from tests.cli.toy_text import write_text
 
@@ -148,3 +151,52 @@ def test_refusals_of_text(refused: Callable[..., str], here: Path) -> None:
         said = refused("train", name, "--out", "new", "--model", "unigram")
         assert name in said or name == "short.txt"
         assert word in said
+
+
+def test_a_rate_that_diverges_is_named_and_what_was_good_is_kept(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "CHECKPOINT_SECONDS", 0.01)
+    command = ["train", "text.txt", "--model", "gpt", "--out", "new", "--budget", "300k tokens"]
+    said = run(*command, "--learning-rate", "100", *SMALL)
+    assert said.code == 2
+    line = said.err.splitlines()[-1]
+    assert line.startswith("foretell: training diverged: the loss ")
+    assert "The learning rate was 100; train again with --learning-rate 30 and" in line
+    assert re.search(r"the checkpoint of update \d+ is kept in new\.checkpoints", line)
+    assert not (here / "new").exists()
+    assert list((here / "new.checkpoints").glob("0*/manifest.json"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", ".nan", ".inf"])
+def test_rates_that_are_none_are_refused(value: str, refused: Callable[..., str]) -> None:
+    said = refused("train", "text.txt", "--out", "new", f"--learning-rate={value}")
+    assert "--learning-rate must be more than 0" in said
+
+
+def test_what_descends_alone_has_a_rate(refused: Callable[..., str]) -> None:
+    for option in ("--learning-rate=0.1", "--rows-at-once=2"):
+        said = refused("train", "text.txt", "--out", "new", "--model", "kneser-ney", option)
+        assert "leave --learning-rate and --rows-at-once out" in said
+    assert "1 or more" in refused("train", "text.txt", "--out", "new", "--rows-at-once=0")
+
+
+def test_too_little_memory_is_said_before_it_starts(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", "text.txt", "--out", "new", "--size", "300"]
+    monkeypatch.setattr(single, "free_memory", lambda: 380_000_000)
+    said = refused(*command, "--model", "gpt2")
+    assert re.search(r"takes about \d\.\d GB of memory, and 0\.4 GB are free; --rows", said)
+    monkeypatch.setattr(single, "free_memory", lambda: 500_000_000)
+    said = refused(*command, "--parameters", "100M")
+    assert re.search(r"; --parameters \d+k fits$", said)
+
+
+def test_rows_at_once_change_nothing_but_memory(run: Run) -> None:
+    command = ["train", "text.txt", "--model", "gru", "--budget", "2k tokens", "--json", *SMALL]
+    bits = [
+        run(*command, "--out", name, *option).json["bits_per_byte"]
+        for name, option in (("whole", []), ("pieces", ["--rows-at-once", "3"]))
+    ]
+    assert bits[0] == pytest.approx(bits[1], abs=1e-5)

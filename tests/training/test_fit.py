@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from foretell.contracts.errors import ForetellError
+from foretell.contracts.errors import Diverged, ForetellError
 from foretell.contracts.evidence import Evidence
 from foretell.contracts.learner import Budget, Progress
 from foretell.corpus.token_shards import TokenDocuments, open_tokens, write_tokens
@@ -428,7 +428,17 @@ def test_tokens_on_the_disk_that_cannot_be_learned_from_are_refused(tmp_path: Pa
         fit(learner("lstm"), nothing, budget=Budget(passes=1))
 
 
-@pytest.mark.parametrize("change", ["text", "held-out", "budget", "seed", "sizes", "tokenizer"])
+CHANGES = {
+    "text": "another text;",
+    "held-out": "another held-out text;",
+    "budget": "another budget;",
+    "seed": r"another seed \(0, not 1\);",
+    "sizes": "another recipe;",
+    "tokenizer": "another tokenizer",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_checkpoint_of_another_run_is_refused(change: str, tmp_path: Path) -> None:
     def call(*, stop: Stop | None = None, change: str = "") -> None:
         each = learner("gpt" if change == "sizes" else "lstm", seed=int(change == "seed"))
@@ -445,7 +455,7 @@ def test_a_checkpoint_of_another_run_is_refused(change: str, tmp_path: Path) -> 
 
     with pytest.raises(Interrupted):
         call(stop=Stop(2))
-    with pytest.raises(ForetellError, match="belongs to a run on another text"):
+    with pytest.raises(ForetellError, match=CHANGES[change]):
         call(change=change)
     call()
 
@@ -466,7 +476,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_start(name: str, tmp_path: Path)
 
 
 def test_a_damaged_checkpoint_falls_back_to_an_older_one(tmp_path: Path) -> None:
-    store = Checkpoints(tmp_path, "recipe")
+    store = Checkpoints(tmp_path, {})
     recorder = Recorder()
     recorder.updates = 3
     store.save(recorder, Position(updates=3, tokens=30))
@@ -484,7 +494,7 @@ def test_a_damaged_checkpoint_falls_back_to_an_older_one(tmp_path: Path) -> None
 
 
 def test_a_newer_checkpoint_takes_the_place_of_the_older(tmp_path: Path) -> None:
-    store = Checkpoints(tmp_path / "run", "recipe")
+    store = Checkpoints(tmp_path / "run", {})
     for updates in (2, 4, 4):
         store.save(Recorder(), Position(updates=updates))
         assert [each.name for each in (tmp_path / "run").iterdir()] == [f"{updates:09d}"]
@@ -535,8 +545,34 @@ def test_a_loss_that_is_no_number_is_refused() -> None:
     each = learner("lstm")
     with torch.no_grad():
         each.network.projection.bias[0] = float("nan")
-    with pytest.raises(ForetellError, match="smaller learning rate"):
+    with pytest.raises(Diverged, match="the loss is nan at update 0; nothing was kept"):
         fit(each, TEXTS, budget=Budget(passes=1))
+
+
+class Worse(Recorder):
+    """Learns well for fifty updates, and then ever worse."""
+
+    @property
+    def loss(self) -> float:
+        return 4.0 if self.updates < 50 else 4.0 + 0.05 * (self.updates - 50)
+
+    def batches(self, pass_number: int) -> Iterable[Any]:
+        return range(1000)
+
+    def update(self, batch: Any, *, spent: float) -> Progress:
+        super().update(batch, spent=spent)
+        return Progress(10 * self.loss, 10)
+
+
+def test_a_loss_that_rises_ends_the_run_and_keeps_what_was_good(tmp_path: Path) -> None:
+    keyed = {"budget": Budget(passes=1), "checkpoints": tmp_path / "run"}
+    with pytest.raises(Diverged, match=r"from 4.00 to 6.0\d nats/token by update 10\d; the ch"):
+        fit(Worse(), ["a"], **keyed, checkpoint_seconds=1e-9)
+    (kept,) = (tmp_path / "run").glob("0*")
+    assert 50 < int(kept.name) < 85
+    # And again, from there.
+    with pytest.raises(Diverged, match=f"the checkpoint of update {int(kept.name)} is kept"):
+        fit(Worse(), ["a"], **keyed)
 
 
 def test_the_schedule_rises_stays_and_falls() -> None:

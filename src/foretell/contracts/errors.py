@@ -23,6 +23,10 @@ class OutputExists(ForetellError):
     """Something else already stands, or is being written, where the output should go."""
 
 
+class Diverged(ForetellError):
+    """The loss of a run is no number, or far above what it has been."""
+
+
 class ContextExceeded(ForetellError):
     """A state was asked to hold more tokens than the model's `context`.
 

@@ -6,6 +6,9 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
 
 from foretell.contracts.errors import ForetellError
 
@@ -31,6 +34,19 @@ def set_threads(asked: int | None, *, processes: int = 1) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def free_memory() -> int:
+    """Bytes that programs may still take; a container's limit counts, as Linux tells it."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = (
+            Path("/sys/fs/cgroup", name).read_text().strip()
+            for name in ("memory.max", "memory.current")
+        )
+    except OSError:
+        return free
+    return free if limit == "max" else min(free, int(limit) - int(used))
 
 
 def describe_machine(asked: int | None) -> dict[str, str]:

@@ -56,6 +56,12 @@ class TrainOptions:
     parameters: str | None = None
     """Size of a gpt, gpt2 or llama, such as 4M: parameters of its layers, without those of its
     vocabulary; as suits the budget if not given."""
+    learning_rate: float | None = None
+    """Of AdamW at its highest, Muon's in proportion; as suits family, text and budget if not
+    given."""
+    rows_at_once: int | None = None
+    """Rows of a batch that are read together, all if not given. Fewer take less memory and more
+    time, and learn the same."""
     seed: int = 0
     """Decides the split, the first weights and the order of the text."""
     threads: int | None = None

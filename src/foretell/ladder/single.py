@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from re import fullmatch
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from foretell import models
-from foretell.contracts.errors import ForetellError
+from foretell.contracts.errors import Diverged, ForetellError
 from foretell.contracts.language_model import LanguageModel
 from foretell.contracts.learner import Budget, Learner
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.source import LoadedCorpus
 from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.comparing import Score, measure
-from foretell.ladder.machine import set_threads
+from foretell.ladder.machine import free_memory, set_threads
 from foretell.ladder.options import TrainOptions
 from foretell.ladder.plans import PlannedRung, plan_rung
 from foretell.ladder.records import Record
@@ -29,7 +31,14 @@ from foretell.tokenizers.spelling import SpelledTokenizer
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.journal import EVENTS, LINES, Journal
 from foretell.training.ranks import ALONE, Ranks, join_ranks
-from foretell.training.recipes import COUNTING, NETWORKS, TRANSFORMERS, Scope, build_learner
+from foretell.training.recipes import (
+    COUNTING,
+    NETWORKS,
+    TRANSFORMERS,
+    Scope,
+    build_learner,
+    estimate_needs,
+)
 
 Number = TypeVar("Number", int, float)
 COUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
@@ -104,7 +113,9 @@ def choose_tokenizer(
 def build(
     tokenizer: Tokenizer, options: TrainOptions, scope: Scope, ranks: Ranks = ALONE
 ) -> Learner:
-    """The learner that options ask for. Raises ForetellError."""
+    """The learner that options ask for. Raises ForetellError, also where memory does not do."""
+    if options.model in NETWORKS:
+        refuse_too_large(tokenizer, options, scope, ranks)
     return build_learner(
         options.model,
         tokenizer,
@@ -130,7 +141,48 @@ def derive_scope(size: int, options: TrainOptions) -> Scope:
             f"--model {' or '.join(TRANSFORMERS)}"
         )
     count = None if parameters is None else read_count("--parameters", parameters)
-    return Scope.of(Budget.parse(options.budget), size, count)
+    rate, rows = options.learning_rate, options.rows_at_once
+    if options.model in COUNTING and (rate is not None or rows is not None):
+        raise ForetellError(
+            f"a {options.model} model is counted, not learned by descent; leave --learning-rate "
+            "and --rows-at-once out"
+        )
+    if rate is not None and not 0 < rate < inf:
+        raise ForetellError(f"--learning-rate must be more than 0, not {rate}")
+    if rows is not None and rows < 1:
+        raise ForetellError(f"--rows-at-once must be 1 or more, not {rows}")
+    scope = Scope.of(Budget.parse(options.budget), size, count)
+    return replace(scope, learning_rate=rate, rows_at_once=rows)
+
+
+def refuse_too_large(
+    tokenizer: Tokenizer, options: TrainOptions, scope: Scope, ranks: Ranks = ALONE
+) -> None:
+    """Raises ForetellError if memory does not hold the training of a network, and says what it
+    would hold: fewer rows at once, else fewer parameters."""
+    free = free_memory()
+
+    def needed(scope: Scope) -> int:
+        memory = estimate_needs(options.model, tokenizer, scope).memory
+        # Those of one machine hold a network each, unless they share it.
+        return memory * (1 if ranks.sharded else int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+    if needed(scope) <= free:
+        return
+    needs = estimate_needs(options.model, tokenizer, scope)
+    smaller: list[tuple[str, Scope]] = []
+    rows, size = needs.rows, needs.inner
+    while rows > 1:
+        rows //= 2
+        smaller.append((f"--rows-at-once {rows}", replace(scope, rows_at_once=rows)))
+    while options.model in TRANSFORMERS and size > 10_000:
+        size //= 2
+        smaller.append((f"--parameters {size // 1000}k", replace(scope, parameters=size)))
+    fits = next((said for said, each in smaller if needed(each) <= free), "a smaller --size")
+    raise ForetellError(
+        f"training this {options.model} takes about {needed(scope) / 1e9:.1f} GB of memory, and "
+        f"{free / 1e9:.1f} GB are free; {fits} fits"
+    )
 
 
 def read_count(option: str, text: str) -> int:
@@ -205,17 +257,24 @@ def teach(
     budget = Budget.parse(options.budget)
     if options.model in COUNTING:
         budget = Budget(passes=1)
-    run = fit(
-        learner,
-        parts.train,
-        budget=budget,
-        held_out=parts.stopping,
-        # Counting again is quicker than keeping count.
-        checkpoints=None if options.model in COUNTING else work,
-        watch=watch,
-        stop=stop,
-        ranks=ranks,
-    )
+    try:
+        run = fit(
+            learner,
+            parts.train,
+            budget=budget,
+            held_out=parts.stopping,
+            # Counting again is quicker than keeping count.
+            checkpoints=None if options.model in COUNTING else work,
+            watch=watch,
+            stop=stop,
+            ranks=ranks,
+        )
+    except Diverged as problem:
+        rate = cast(Any, learner).settings.learning_rate
+        raise Diverged(
+            f"training diverged: {problem}. The learning rate was {rate:g}; train again with "
+            f"--learning-rate {float(f'{rate / 3:.1g}'):g} and another output"
+        ) from None
     model = learner.model()
     score = measure(model, parts.held_out, end_of_text=not parts.passages)
     return Trained(model, run, score, ranks.first)

@@ -43,6 +43,7 @@ from foretell.ladder.single import (
 )
 from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tokenizers import load_tokenizer
+from foretell.training.checkpoints import refuse_changes
 from foretell.training.fit import Glance, Interrupted
 from foretell.training.recipes import NETWORKS
 
@@ -67,8 +68,8 @@ class StreamedText:
     """Of what is learned."""
     fingerprint: str
     """Of what is learned."""
-    made_from: str
-    """Hash of text and options."""
+    made_from: dict[str, str]
+    """What decided the tokens: text and options, by name."""
 
 
 class Audience(Protocol):
@@ -273,20 +274,21 @@ def _spell_parts(found: Survey) -> dict[str, object]:
 
 def _reopen(work: Path, path: Path, options: TrainOptions) -> StreamedText:
     text = open_streamed(work / "tokens")
-    if text.made_from != _identify(path, options):
-        raise ForetellError(
-            f"{work} belongs to a run on another text or with other settings; give another output, "
-            "or remove it"
-        )
+    refuse_changes(work, text.made_from, _identify(path, options))
     return text
 
 
-def _identify(path: Path, options: TrainOptions) -> str:
-    """Hash of what decides the tokens, the text by its files' names, sizes and times."""
+def _identify(path: Path, options: TrainOptions) -> dict[str, str]:
+    """What decides the tokens, by name; the text by its files' names, sizes and times."""
     files = [(str(file), file.stat()) for file in files_of(path, ReadReport())]
     said = [(name, about.st_size, about.st_mtime_ns) for name, about in files]
-    chosen = (options.tokenizer, options.size, options.field, options.seed)
-    return sha256(json.dumps([said, chosen]).encode()).hexdigest()[:16]
+    return {
+        "text": sha256(json.dumps(said).encode()).hexdigest()[:16],
+        "tokenizer": options.tokenizer,
+        "size of the vocabulary": str(options.size),
+        "field": str(options.field),
+        "seed": str(options.seed),
+    }
 
 
 def _refuse_other_tokenizer(folder: Path, options: TrainOptions) -> None:

@@ -10,17 +10,22 @@ checkpoints/
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.learner import Learner
 from foretell.evaluation.results import CurvePoint
 from foretell.storage import check_seal, new_folder, seal
 from foretell.training.ranks import ALONE, Ranks
+
+RECIPE = "recipe"
+"""Name of the fact that spells out sizes and settings."""
 
 
 @dataclass
@@ -36,6 +41,8 @@ class Position:
     looks: int = 0
     best: int = 0
     """The update after which the model did best on the held-out text."""
+    lowest: float | None = None
+    """Of the means over latest batches, in nats a token."""
     ended: str = ""
     curve: list[CurvePoint] = field(default_factory=list)
 
@@ -43,11 +50,11 @@ class Position:
 class Checkpoints:
     """The checkpoints of one run in one folder, which all processes of the run can read."""
 
-    def __init__(self, folder: Path, recipe: str, ranks: Ranks = ALONE) -> None:
-        """recipe: what a run must agree in to go on, such as text and budget; on how many
+    def __init__(self, folder: Path, recipe: Mapping[str, str], ranks: Ranks = ALONE) -> None:
+        """recipe: what a run must agree in to go on, such as text and budget, by name; on how many
         processes it runs is no part of it. ranks: they all make each call but `tidy`."""
         self.folder = folder
-        self.recipe = recipe
+        self.recipe = dict(recipe)
         self.ranks = ranks
 
     def save(self, learner: Learner, position: Position) -> None:
@@ -76,23 +83,23 @@ class Checkpoints:
     def restore(self, learner: Learner) -> Position:
         """Put the learner where the newest checkpoint stands; a new position if there is none.
 
-        Raises ForetellError if it belongs to another run.
+        Raises ForetellError if it belongs to another run, and names what differs.
         """
         for folder in reversed(self._all()):
             try:
                 facts = check_seal(folder)
             except DamagedModel:
                 continue
-            if facts["recipe"] != self.recipe:
-                raise ForetellError(
-                    f"{self.folder} belongs to a run on another text or with other settings; "
-                    "give another output, or remove it"
-                )
+            refuse_changes(self.folder, facts["recipe"], self.recipe)
             learner.restore(folder / "learner")
             content = json.loads((folder / "position.json").read_text("utf-8"))
             content["curve"] = [CurvePoint(**point) for point in content["curve"]]
             return Position(**content)
         return Position()
+
+    def newest(self) -> Path | None:
+        """The newest checkpoint, if there is one."""
+        return next(reversed(self._all()), None)
 
     def keep_best(self, learner: Learner, position: Position) -> None:
         """Write this model, which `position` calls the best so far. The one before it stays until
@@ -128,3 +135,29 @@ class Checkpoints:
 
 def _best(position: Position) -> str:
     return f"best-{position.best:09d}"
+
+
+def refuse_changes(folder: Path, before: Any, now: Mapping[str, str]) -> None:
+    """Raises ForetellError if a run is taken up with anything but what it began with: facts by
+    name, of which `before` are those in its folder."""
+    then = before if isinstance(before, dict) else {}
+    pairs = [(name, then.get(name, ""), value) for name, value in now.items()]
+    changed = [_describe_change(*pair) for pair in pairs if pair[1] != pair[2]]
+    if changed:
+        raise ForetellError(
+            f"{folder} belongs to a run with another {', another '.join(changed)}; "
+            "go on with what it had, give another output, or remove it"
+        )
+
+
+def _describe_change(name: str, before: str, now: str) -> str:
+    """The name; of a recipe the settings in it that differ, as `seed (1, not 2)`."""
+    if name != RECIPE:
+        return name
+    settings = [dict(re.findall(r"(\w+)=([^,()]+)", spelled)) for spelled in (before, now)]
+    told = [
+        f"{key} ({settings[0][key]}, not {value})"
+        for key, value in settings[1].items()
+        if settings[0].get(key, value) != value
+    ]
+    return ", another ".join(told) or name

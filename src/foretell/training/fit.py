@@ -16,13 +16,13 @@ from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
 from foretell.contracts.corpus import fingerprint_texts
-from foretell.contracts.errors import ForetellError
+from foretell.contracts.errors import Diverged, ForetellError
 from foretell.contracts.evidence import Evidence
 from foretell.contracts.learner import Budget, Learner, Progress
 from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
-from foretell.training.checkpoints import Checkpoints, Position
+from foretell.training.checkpoints import RECIPE, Checkpoints, Position
 from foretell.training.ranks import ALONE, Ranks
 
 LOOKS = 12
@@ -32,6 +32,8 @@ LOOK_BYTES = 16_000
 PATIENCE = 5
 """Looks without a better one after which a run ends early."""
 CHECKPOINT_SECONDS = 15.0
+LATEST = 20
+"""Batches whose mean loss tells how learning goes."""
 
 
 class Interrupted(ForetellError):
@@ -110,14 +112,21 @@ def fit(
     train together, all of which make this call, on a folder that all can read; the first writes.
 
     Raises ForetellError if the checkpoint is of another learner, text or budget, or if the learner
-    cannot read tokens from the disk.
+    cannot read tokens from the disk; Diverged if the loss leaves what it has been, and then the
+    last checkpoint is of a time when all was well.
     """
     if budget == Budget():
         raise ForetellError("a run needs a budget: seconds, tokens or passes")
     if ranks.count > 1 and checkpoints is None:
         raise ForetellError("several processes need a folder for checkpoints that all can read")
     fed = _feed(learner, texts)
-    recipe = f"{learner.recipe} {fed} {fingerprint_texts(held_out)} {budget}"
+    recipe = {
+        "text": fed,
+        "held-out text": fingerprint_texts(held_out),
+        "tokenizer": learner.tokenizer.fingerprint,
+        "budget": str(budget),
+        RECIPE: learner.recipe.replace(learner.tokenizer.fingerprint, ""),
+    }
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe, ranks)
         position = store.restore(learner)
@@ -129,10 +138,19 @@ def fit(
         )
         try:
             return loop.run(keep=checkpoints is not None)
+        except Diverged as problem:
+            raise Diverged(f"{problem}; {_describe_kept(store, checkpoints)}") from None
         except BaseException:
             if ranks.first:
                 store.tidy()
             raise
+
+
+def _describe_kept(store: Checkpoints, folder: Path | None) -> str:
+    newest = None if folder is None else store.newest()
+    if newest is None:
+        return "nothing was kept"
+    return f"the checkpoint of update {int(newest.name)} is kept in {folder}"
 
 
 def _feed(learner: Learner, texts: Sequence[str] | TokenDocuments) -> str:
@@ -212,8 +230,9 @@ class _Loop:
                 position.batches += 1
                 position.updates += 1
                 position.tokens += progress.tokens
-                self.recent = [*self.recent[-19:], progress]
+                self.recent = [*self.recent[1 - LATEST :], progress]
                 self.tick()
+                self.refuse_divergence()
                 if self.held_out and self.spent >= (position.looks + 1) / LOOKS:
                     self.look()
                 if self.watch is not None:
@@ -274,7 +293,8 @@ class _Loop:
 
     def save_now_and_then(self, keep: bool) -> None:
         asked = self.stop is not None and self.stop()
-        due = keep and (asked or monotonic() - self.saved > self.checkpoint_seconds)
+        due = monotonic() - self.saved > self.checkpoint_seconds and not self.rose(by=0.5)
+        due = keep and (asked or due)
         asked, due = bool(self.ranks.agree(asked)), bool(self.ranks.agree(due))
         if due:
             self.store.save(self.learner, self.position)
@@ -282,6 +302,29 @@ class _Loop:
         if asked:
             kept = "the same command goes on from here" if keep else "nothing was kept"
             raise Interrupted(f"stopped; {kept}")
+
+    def refuse_divergence(self) -> None:
+        """Raises Diverged if the latest batches do far worse than those of an earlier time."""
+        at = self.position
+        if len(self.recent) < LATEST:
+            return
+        if self.rose(by=1.0):
+            raise Diverged(
+                f"the loss has gone from {at.lowest:.2f} to {self.latest():.2f} nats/token by "
+                f"update {at.updates}"
+            )
+        latest = self.latest()
+        at.lowest = latest if at.lowest is None else min(at.lowest, latest)
+
+    def rose(self, *, by: float) -> bool:
+        """Whether the loss stands that much of itself above its lowest, and so many nats."""
+        lowest = self.position.lowest
+        return lowest is not None and self.latest() > lowest + by * max(1.0, lowest / 2)
+
+    def latest(self) -> float:
+        """Nats a token of the latest batches."""
+        tokens = sum(progress.tokens for progress in self.recent)
+        return sum(progress.nats for progress in self.recent) / max(1, tokens)
 
     def finish(self) -> None:
         """Leave the learner with its best model: the last, unless an earlier look was better."""
@@ -295,13 +338,12 @@ class _Loop:
             self.store.restore_best(self.learner, at)
 
     def glance(self) -> Glance:
-        tokens = sum(progress.tokens for progress in self.recent)
         return Glance(
             spent=self.spent,
             seconds=self.position.seconds,
             tokens=self.position.tokens,
             updates=self.position.updates,
-            nats_per_token=sum(progress.nats for progress in self.recent) / max(1, tokens),
+            nats_per_token=self.latest(),
             tokens_per_second=self.position.tokens / max(1e-9, self.position.seconds),
             curve=tuple(self.position.curve),
         )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from foretell.contracts.errors import ForetellError
+from foretell.contracts.errors import Diverged, ForetellError
 from foretell.contracts.learner import Progress
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.batches import Batch, lanes, pack, with_boundaries
@@ -116,7 +116,7 @@ class GradientLearner:
         return arrange(self._documents, rows=rows, width=width, key=key)
 
     def update(self, batch: Batch, *, spent: float) -> Progress:
-        """One step of descent. Raises ForetellError if the loss is no longer a number."""
+        """One step of descent. Raises Diverged if the loss is no longer a number."""
         settings = self.settings
         factor = warm_up_then_decay(spent, warm_up=settings.warm_up, decay=settings.decay)
         for optimizer in self.optimizers:
@@ -124,10 +124,7 @@ class GradientLearner:
         nats = self._add_gradients(batch)
         norm = clip_gradients(self.network, settings.clip)
         if not (isfinite(nats) and torch.isfinite(norm)):
-            raise ForetellError(
-                f"the loss is {nats / batch.count} at update {self.updates}; "
-                "train again with a smaller learning rate"
-            )
+            raise Diverged(f"the loss is {nats / batch.count} at update {self.updates}")
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor

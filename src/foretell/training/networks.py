@@ -46,21 +46,33 @@ def estimate_needs(family: str, tokenizer: Tokenizer, scope: Scope) -> Needs:
     tables = {id(module.weight) for module in network.outer_tables()}
     inner = sum(each.numel() for each in network.parameters() if id(each) not in tables)
     tokens = settings.rows * settings.width
+    at_once = min(settings.rows, scope.rows_at_once or settings.rows) * settings.width
     # Logits, their softmax and its gradient; about 40 vectors a token and layer besides.
-    activations = tokens * (3 * tokenizer.vocabulary_size + 40 * 4 * network.sizes.width) * 4
-    return Needs(parameters, LIBRARY_BYTES + 16 * parameters + activations, inner, tokens)
+    activations = at_once * (3 * tokenizer.vocabulary_size + 40 * 4 * network.sizes.width) * 4
+    memory = LIBRARY_BYTES + 16 * parameters + activations
+    return Needs(parameters, memory, inner, tokens, settings.rows)
 
 
 def _choose(
     family: str, vocabulary: int, scope: Scope, seed: int
 ) -> tuple[Network, GradientSettings]:
     if family in TRANSFORMERS:
-        return _transformer(family, vocabulary, scope, seed)
-    if scope.parameters is not None:
+        network, settings = _transformer(family, vocabulary, scope, seed)
+    elif scope.parameters is not None:
         raise ForetellError(
             f"the size of a {family} cannot be chosen; choose it for {', '.join(TRANSFORMERS)}"
         )
-    return _recurrent(CELLS[family], vocabulary, scope, seed)
+    else:
+        network, settings = _recurrent(CELLS[family], vocabulary, scope, seed)
+    if scope.learning_rate is not None:
+        factor = scope.learning_rate / settings.learning_rate
+        of_matrices = settings.matrix_learning_rate
+        settings = replace(
+            settings,
+            learning_rate=scope.learning_rate,
+            matrix_learning_rate=None if of_matrices is None else factor * of_matrices,
+        )
+    return network, replace(settings, rows_at_once=scope.rows_at_once)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ class Scope:
     parameters: int | None = None
     """About how many the layers of a transformer have, tables by tokens not counted; None: as
     suits the time."""
+    learning_rate: float | None = None
+    """Of AdamW at its highest, Muon's in proportion; None: as suits the others."""
+    rows_at_once: int | None = None
+    """Rows of a batch read together; None: all. Decides memory, and nothing that is learned."""
 
     @staticmethod
     def of(budget: Budget, size: int, parameters: int | None = None) -> Scope:
@@ -56,6 +60,8 @@ class Needs:
     """Of the parameters, those between the tables that have a row a token or n-gram."""
     batch: int
     """Tokens in an update."""
+    rows: int
+    """Texts side by side in it."""
 
 
 def estimate_needs(family: str, tokenizer: Tokenizer, scope: Scope) -> Needs:
