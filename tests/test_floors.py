@@ -14,6 +14,7 @@ FLOORS = {
     "contracts": 0,
     "threads": 0,
     "memory": 0,
+    "footprint": 0,
     "storage": 1,
     "corpus": 1,
     "tokenizers": 1,

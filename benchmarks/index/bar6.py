@@ -20,6 +20,7 @@ from benchmarks.result import Result, say
 from foretell.audit.indexed import IndexedText
 from foretell.audit.trace import trace
 from foretell.corpus.index import Index, build_index, open_index
+from foretell.footprint import peak_memory
 from foretell.tokenizers.whitespace import Whitespace
 from foretell.tokenizers.word_table import FIRST_WORD
 
@@ -70,7 +71,7 @@ def build(tokens: Path, folder: Path) -> dict[str, Any]:
     """Index the tokens of a file, as documents of a thousand, and save the folder."""
     # Compiled code is there, and its memory counted, before anything is measured.
     _index([np.arange(2, 9000, dtype=np.uint16)])
-    before = _peak()
+    before = peak_memory()
     stream = np.fromfile(tokens, "<u2")
     stream = stream[stream != TokenSource.boundary]
     texts = np.split(stream, range(DOCUMENT, len(stream), DOCUMENT))
@@ -83,7 +84,7 @@ def build(tokens: Path, folder: Path) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "seconds_to_save": time.perf_counter() - built,
         "tokens_a_document": DOCUMENT,
-        "bytes_a_token": (_peak() - before) / len(stream),
+        "bytes_a_token": (peak_memory() - before) / len(stream),
         "bytes_a_token_on_disk": sum(f.stat().st_size for f in folder.iterdir()) / len(stream),
     }
 
@@ -95,14 +96,6 @@ def _index(texts: list[NDArray[np.uint16]]) -> Index:
         vocabulary_size=TokenSource.vocabulary_size,
         boundary=TokenSource.boundary,
     )
-
-
-def _peak() -> int:
-    """Largest resident set of this process. Not ru_maxrss, which begins at the parent's."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not say how much memory a process took")
 
 
 def look(tokens: Path, folder: Path) -> dict[str, Any]:

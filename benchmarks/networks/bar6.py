@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.index.measured import run
 from benchmarks.result import Result, find_folder, say
-from foretell.planning.probe import peak_memory
+from foretell.footprint import peak_memory
 
 TEXT_BYTES, QUICK_BYTES = 2_000_000_000, 80_000_000
 PART_BYTES, QUICK_PART_BYTES = 50_000_000, 10_000_000

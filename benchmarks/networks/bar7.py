@@ -23,10 +23,11 @@ from foretell import models
 from foretell.contracts.corpus import Document
 from foretell.contracts.learner import Budget
 from foretell.corpus.builtin import builtin_documents
+from foretell.footprint import peak_memory
 from foretell.ladder.machine import set_threads
 from foretell.models.neural.network import NeuralModel
 from foretell.planning import shapes
-from foretell.planning.probe import build_network, peak_memory
+from foretell.planning.probe import build_network
 from foretell.planning.shapes import Shape, read_shape
 from foretell.tokenizers import train_tokenizer
 from foretell.training.fit import fit

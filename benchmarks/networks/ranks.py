@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from foretell.corpus.source import load_corpus
+from foretell.footprint import peak_memory
 from foretell.ladder import single
 from foretell.ladder.options import TrainOptions
 from foretell.ladder.records import Record
-from foretell.planning.probe import peak_memory
 from foretell.storage import locked
 from foretell.training import fit
 from foretell.training.ranks import leave

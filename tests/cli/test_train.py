@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foretell import models
-from foretell.ladder import single
+from foretell.ladder import plans
 from foretell.training import fit
 from tests.cli.conftest import Run, files, learned
 from tests.cli.toy_text import write_text
@@ -185,12 +185,12 @@ def test_too_little_memory_is_said_before_it_starts(
     refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["train", "text.txt", "--out", "new", "--size", "300"]
-    monkeypatch.setattr(single, "free_memory", lambda: 380_000_000)
+    monkeypatch.setattr(plans, "free_memory", lambda: 380_000_000)
     said = refused(*command, "--model", "gpt2")
     assert re.search(r"takes about \d\.\d GB of memory, and 0\.4 GB are free; --rows", said)
-    monkeypatch.setattr(single, "free_memory", lambda: 500_000_000)
+    monkeypatch.setattr(plans, "free_memory", lambda: 500_000_000)
     said = refused(*command, "--parameters", "100M")
-    assert re.search(r"; --parameters \d+k fits$", said)
+    assert re.search(r"; --parameters [\d.]+[kM] fits$", said)
 
 
 def test_rows_at_once_change_nothing_but_memory(run: Run) -> None:

@@ -1,10 +1,8 @@
 import sys
-from pathlib import Path
 
 import pytest
 
 from foretell.contracts.errors import ForetellError, MissingExtra
-from foretell.planning import hardware
 from foretell.planning.hardware import ACCELERATORS, Device, find_device, measure_machine
 from foretell.planning.resources import PRECISIONS
 
@@ -43,21 +41,3 @@ def test_without_pytorch_a_device_can_be_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r'pip install "foretell\[neural\]"; or name a device'):
         measure_machine()
-
-
-def test_a_container_has_what_its_limit_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(hardware, "LIMITS", (str(tmp_path / "none"), str(limit)))
-    whole = hardware.read_memory()
-    limit.write_text("max\n")
-    assert hardware.read_memory() == whole
-    limit.write_text("104857600\n")
-    assert hardware.read_memory() == 104_857_600
-
-
-def test_a_system_without_figures_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("os.sysconf")
-    with pytest.raises(ForetellError, match="does not say how much memory"):
-        hardware.read_memory()

@@ -6,11 +6,9 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
-
-import psutil
 
 from foretell.contracts.errors import ForetellError
+from foretell.footprint import whole_memory
 
 PACKAGES = ("foretell", "numpy", "scipy", "tokenizers", "torch")
 
@@ -36,33 +34,18 @@ def set_threads(asked: int | None, *, processes: int = 1) -> None:
         torch.set_num_threads(threads)
 
 
-def free_memory() -> int:
-    """Bytes that programs may still take; a container's limit counts, as Linux tells it."""
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit, used = (
-            Path("/sys/fs/cgroup", name).read_text().strip()
-            for name in ("memory.max", "memory.current")
-        )
-    except OSError:
-        return free
-    return free if limit == "max" else min(free, int(limit) - int(used))
-
-
 def describe_machine(asked: int | None) -> dict[str, str]:
     """Processor, cores used, memory, system."""
     name = platform.processor() or platform.machine()
-    memory = 0
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             name = next((x.split(":")[1].strip() for x in file if x.startswith("model name")), name)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError):
+    except OSError:
         pass  # Not Linux: the name that Python knows will do.
     return {
         "processor": name,
         "threads": str(count_threads(asked)),
-        "memory": f"{memory / 2**30:.0f} GiB" if memory else "unknown",
+        "memory": f"{whole_memory() / 2**30:.0f} GiB",
         "system": platform.platform(terse=True),
     }
 

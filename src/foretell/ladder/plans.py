@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from re import fullmatch
 
+from foretell.contracts.errors import ForetellError
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.training.recipes import COUNTING, Scope, estimate_needs
+from foretell.footprint import free_memory
+from foretell.training.recipes import COUNTING, TRANSFORMERS, Scope, estimate_needs
 
 COUNTING_MEMORY = 60
 """Bytes for each byte of text at order 5: tokens of all orders, sorted."""
+COUNTS = {"G": 1e9, "M": 1e6, "k": 1e3, "": 1.0}
+SMALLEST = 10_000
+"""Parameters of a network that is worth training."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,46 @@ def plan_rung(
         return PlannedRung(name, None, None, COUNTING_MEMORY * scope.bytes)
     needs = estimate_needs(family, tokenizer, scope)
     return PlannedRung(name, needs.parameters, seconds, needs.memory)
+
+
+def refuse_too_large(family: str, tokenizer: Tokenizer, scope: Scope, *, networks: int = 1) -> None:
+    """Raises ForetellError if memory does not hold the training of so many networks side by side,
+    and says what it would hold: fewer rows at once, else fewer parameters."""
+    needs = estimate_needs(family, tokenizer, scope)
+    needed, free = needs.memory * networks, free_memory()
+    if needed <= free:
+        return
+    smaller: list[tuple[str, Scope]] = []
+    rows, size = needs.rows, needs.inner
+    while rows > 1:
+        rows //= 2
+        smaller.append((f"--rows-at-once {rows}", replace(scope, rows_at_once=rows)))
+    while family in TRANSFORMERS and size > SMALLEST:
+        size //= 2
+        said = write_count(size)
+        fewer = replace(scope, parameters=read_count("--parameters", said))
+        smaller.append((f"--parameters {said}", fewer))
+    fits = (
+        f"{said} fits"
+        for said, each in smaller
+        if estimate_needs(family, tokenizer, each).memory * networks <= free
+    )
+    raise ForetellError(
+        f"training this {family} takes about {needed / 1e9:.1f} GB of memory, and "
+        f"{free / 1e9:.1f} GB are free; {next(fits, 'give a smaller --size')}"
+    )
+
+
+def read_count(option: str, text: str) -> int:
+    """`4M`, `500k`, `250000`. Raises ForetellError that names the option."""
+    match = fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)", text.strip())
+    count = float(match[1]) * COUNTS[match[2]] if match else 0
+    if count < 1:
+        raise ForetellError(f"cannot read {option} {text!r}; write a number such as 4M or 500k")
+    return round(count)
+
+
+def write_count(count: int) -> str:
+    """As `read_count` reads it, to three digits."""
+    unit = next(unit for unit, size in COUNTS.items() if count >= size)
+    return f"{float(f'{count / COUNTS[unit]:.3g}'):g}{unit}"

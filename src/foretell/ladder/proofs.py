@@ -39,6 +39,8 @@ PATIENCE = 600.0
 """Seconds that a process may take."""
 MODULE = "foretell.ladder.proofs"
 LOSSES = "losses.json"
+TELLING = r"(?:\[rank\d+\]: )?(?:foretell: |[A-Z]\w*Error: |terminate )"
+"""How the lines begin that name an error."""
 SHARDINGS = ("ddp", "fsdp")
 LARGEST = 1e-5
 """Difference between losses, in nats a token, that adding in another order may make."""
@@ -226,7 +228,7 @@ def _wait(process: subprocess.Popen[str]) -> None:
 def _reason(err: str) -> str:
     """The line that tells most, of what a process wrote to its end; torchrun adds a page."""
     lines = [line.strip() for line in err.splitlines() if line.strip(" =-")]
-    errors = (line for line in lines if re.match(r"foretell: |[A-Z]\w*Error: |terminate ", line))
+    errors = (line for line in lines if re.match(TELLING, line))
     return next(errors, lines[-1] if lines else "it said nothing")
 
 

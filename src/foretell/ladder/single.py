@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from re import fullmatch
 from typing import Any, TypeVar, cast
 
 from foretell import models
@@ -20,9 +18,9 @@ from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.source import LoadedCorpus
 from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.comparing import Score, measure
-from foretell.ladder.machine import free_memory, set_threads
+from foretell.ladder.machine import set_threads
 from foretell.ladder.options import TrainOptions
-from foretell.ladder.plans import PlannedRung, plan_rung
+from foretell.ladder.plans import PlannedRung, plan_rung, read_count, refuse_too_large
 from foretell.ladder.records import Record
 from foretell.ladder.rungs import SUBWORDS, subword_size
 from foretell.storage import locked, new_folder, refuse_existing
@@ -37,11 +35,9 @@ from foretell.training.recipes import (
     TRANSFORMERS,
     Scope,
     build_learner,
-    estimate_needs,
 )
 
 Number = TypeVar("Number", int, float)
-COUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,8 @@ def build(
 ) -> Learner:
     """The learner that options ask for. Raises ForetellError, also where memory does not do."""
     if options.model in NETWORKS:
-        refuse_too_large(tokenizer, options, scope, ranks)
+        networks = 1 if ranks.sharded else ranks.beside
+        refuse_too_large(options.model, tokenizer, scope, networks=networks)
     return build_learner(
         options.model,
         tokenizer,
@@ -153,45 +150,6 @@ def derive_scope(size: int, options: TrainOptions) -> Scope:
         raise ForetellError(f"--rows-at-once must be 1 or more, not {rows}")
     scope = Scope.of(Budget.parse(options.budget), size, count)
     return replace(scope, learning_rate=rate, rows_at_once=rows)
-
-
-def refuse_too_large(
-    tokenizer: Tokenizer, options: TrainOptions, scope: Scope, ranks: Ranks = ALONE
-) -> None:
-    """Raises ForetellError if memory does not hold the training of a network, and says what it
-    would hold: fewer rows at once, else fewer parameters."""
-    free = free_memory()
-
-    def needed(scope: Scope) -> int:
-        memory = estimate_needs(options.model, tokenizer, scope).memory
-        # Those of one machine hold a network each, unless they share it.
-        return memory * (1 if ranks.sharded else int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-    if needed(scope) <= free:
-        return
-    needs = estimate_needs(options.model, tokenizer, scope)
-    smaller: list[tuple[str, Scope]] = []
-    rows, size = needs.rows, needs.inner
-    while rows > 1:
-        rows //= 2
-        smaller.append((f"--rows-at-once {rows}", replace(scope, rows_at_once=rows)))
-    while options.model in TRANSFORMERS and size > 10_000:
-        size //= 2
-        smaller.append((f"--parameters {size // 1000}k", replace(scope, parameters=size)))
-    fits = next((said for said, each in smaller if needed(each) <= free), "a smaller --size")
-    raise ForetellError(
-        f"training this {options.model} takes about {needed(scope) / 1e9:.1f} GB of memory, and "
-        f"{free / 1e9:.1f} GB are free; {fits} fits"
-    )
-
-
-def read_count(option: str, text: str) -> int:
-    """`4M`, `500k`, `250000`. Raises ForetellError that names the option."""
-    match = fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)", text.strip())
-    count = float(match[1]) * COUNTS[match[2]] if match else 0
-    if count < 1:
-        raise ForetellError(f"cannot read {option} {text!r}; write a number such as 4M or 500k")
-    return round(count)
 
 
 def thresholds(options: TrainOptions) -> tuple[int, ...]:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from foretell.contracts.errors import ForetellError, MissingExtra
+from foretell.footprint import whole_memory
 from foretell.planning.resources import HALF
 
 SIDE = 1024
 """Of the matrices whose product is measured."""
 REPEATS = 8
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where Linux says how much memory a container may have."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def measure_machine() -> Device:
         name="this machine",
         title=f"{_processor()}, {cores} core{'' if cores == 1 else 's'}",
         rates=rates,
-        memory=read_memory(),
+        memory=float(whole_memory()),
         bandwidth=None,
         watts=None,
         source=f"measured now: products of matrices {SIDE} by {SIDE} in PyTorch",
@@ -189,24 +188,6 @@ def _rate(first: Any, second: Any, repeats: int) -> float:
         seconds = time.perf_counter() - began
         best = best if repeat == 0 else min(best, seconds)
     return 2.0 * SIDE**3 / best
-
-
-def read_memory() -> float:
-    """Bytes of this machine, or of the container that this process runs in, if that is less."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        raise ForetellError(
-            "this system does not say how much memory it has; name a device with --gpu"
-        ) from None
-    for place in LIMITS:
-        try:
-            said = Path(place).read_text("ascii").strip()
-        except OSError:
-            continue  # Not Linux, or no container.
-        if said.isdigit():
-            memory = min(memory, int(said))
-    return float(memory)
 
 
 def _processor() -> str:

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from foretell.footprint import peak_memory
 from foretell.planning.shapes import Shape
 
 LONGEST = 20.0
@@ -31,7 +31,7 @@ class Probe:
     seconds: float
     """Of an update."""
     memory: int
-    """Most bytes that the process held, libraries included; 0 if the system does not say."""
+    """Most bytes that the process held, libraries included."""
 
 
 def try_updates(shape: Shape, *, rows: int, rounds: int, row: int) -> Probe | None:
@@ -91,15 +91,6 @@ def build_network(shape: Shape) -> Any:
     if shape.family == "gpt2":
         return GPT2(GPT2Sizes(*common))
     return Llama(LlamaSizes(*common, shape.inner, shape.key_heads, tied=shape.tied))
-
-
-def peak_memory() -> int:
-    """Bytes that this process held at most. Not ru_maxrss, which begins at the parent's."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _main() -> None:

@@ -138,11 +138,11 @@ def fit(
         )
         try:
             return loop.run(keep=checkpoints is not None)
-        except Diverged as problem:
-            raise Diverged(f"{problem}; {_describe_kept(store, checkpoints)}") from None
-        except BaseException:
+        except BaseException as problem:
             if ranks.first:
                 store.tidy()
+            if isinstance(problem, Diverged):
+                raise Diverged(f"{problem}; {_describe_kept(store, checkpoints)}") from None
             raise
 
 

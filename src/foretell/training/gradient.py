@@ -116,7 +116,7 @@ class GradientLearner:
         return arrange(self._documents, rows=rows, width=width, key=key)
 
     def update(self, batch: Batch, *, spent: float) -> Progress:
-        """One step of descent. Raises Diverged if the loss is no longer a number."""
+        """One step of descent. Raises Diverged if the loss or its gradient is no number."""
         settings = self.settings
         factor = warm_up_then_decay(spent, warm_up=settings.warm_up, decay=settings.decay)
         for optimizer in self.optimizers:
@@ -124,7 +124,8 @@ class GradientLearner:
         nats = self._add_gradients(batch)
         norm = clip_gradients(self.network, settings.clip)
         if not (isfinite(nats) and torch.isfinite(norm)):
-            raise Diverged(f"the loss is {nats / batch.count} at update {self.updates}")
+            found = f"the loss is {nats / batch.count:.4g} and the norm of its gradient {norm:.4g}"
+            raise Diverged(f"{found} at update {self.updates}")
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor

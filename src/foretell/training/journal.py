@@ -9,14 +9,13 @@ in the same file, from the checkpoint on.
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+from foretell.footprint import peak_memory
 from foretell.training.fit import Glance
 
 SECONDS = 1.0
@@ -93,17 +92,11 @@ def describe(glance: Glance) -> dict[str, float]:
         "spent": round(glance.spent, 5),
         "train_nats_per_token": round(glance.nats_per_token, 5),
         "tokens_per_second": round(glance.tokens_per_second, 1),
-        "memory_bytes": memory_bytes(),
+        "memory_bytes": peak_memory(),
     }
     if glance.curve:
         entry["held_out_bits_per_byte"] = round(glance.curve[-1].bits_per_byte, 5)
     return entry
-
-
-def memory_bytes() -> int:
-    """The most that this process has had resident."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 1024
 
 
 def _updates(line: str) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from time import sleep
@@ -36,6 +37,11 @@ class Ranks:
     def first(self) -> bool:
         """True for the one that writes and speaks."""
         return self.rank == 0
+
+    @property
+    def beside(self) -> int:
+        """How many of them this machine runs."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
     def most_rows(self, rows: int) -> int:
         """The largest share of the rows of a batch that any process has."""
@@ -137,7 +143,9 @@ def leave(code: int) -> NoReturn:
     """End this process with that exit code. One of several ends at once: while the interpreter
     takes itself down, PyTorch's threads abort one run of FSDP2 in 25."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            # Nobody may be there any more to read.
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
     sys.exit(code)
