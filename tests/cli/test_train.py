@@ -6,7 +6,7 @@ import pytest
 
 from foretell import models
 from foretell.ladder import plans
-from foretell.training import fit
+from foretell.training import fit, trackers
 from tests.cli.conftest import Run, files, learned
 from tests.cli.toy_text import write_text
 
@@ -32,6 +32,7 @@ def test_networks(family: str, run: Run, here: Path) -> None:
     assert said.json["tokens"] >= 3000
     assert said.json["interval"][0] <= said.json["bits_per_byte"] <= said.json["interval"][1]
     assert (here / "new" / "model.safetensors").exists()
+    assert (here / "new" / "training.png").read_bytes().startswith(b"\x89PNG")
     assert not (here / "new.checkpoints").exists()
 
 
@@ -175,9 +176,11 @@ def test_rates_that_are_none_are_refused(value: str, refused: Callable[..., str]
 
 
 def test_what_descends_alone_has_a_rate(refused: Callable[..., str]) -> None:
-    for option in ("--learning-rate=0.1", "--rows-at-once=2"):
-        said = refused("train", "text.txt", "--out", "new", "--model", "kneser-ney", option)
-        assert "leave --learning-rate and --rows-at-once out" in said
+    for option, value in (("--learning-rate", "0.1"), ("--rows-at-once", "2")):
+        command = ["train", "text.txt", "--out", "new", "--model", "kneser-ney"]
+        assert f"leave {option} out" in refused(*command, option, value)
+    said = refused(*command, "--rows-at-once=2", "--tracker=wandb")
+    assert "leave --rows-at-once and --tracker out" in said
     assert "1 or more" in refused("train", "text.txt", "--out", "new", "--rows-at-once=0")
 
 
@@ -200,3 +203,11 @@ def test_rows_at_once_change_nothing_but_memory(run: Run) -> None:
         for name, option in (("whole", []), ("pieces", ["--rows-at-once", "3"]))
     ]
     assert bits[0] == pytest.approx(bits[1], abs=1e-5)
+
+
+def test_a_tracker_that_is_not_there_is_named_before_anything_is_done(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    said = refused("train", "text.txt", "--out", "new", "--tracker", "trackio")
+    assert said.endswith('--tracker trackio needs it: pip install "foretell[trackio]"')

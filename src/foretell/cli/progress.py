@@ -19,15 +19,16 @@ from rich.text import Text
 
 from foretell.corpus.source import LoadedCorpus
 from foretell.evaluation.forecast import ScaledRun
+from foretell.footprint import peak_memory
 from foretell.ladder.plans import PlannedRung
 from foretell.ladder.running import Finished, Watch
 from foretell.ladder.streamed import StreamedText
-from foretell.training.fit import Glance
+from foretell.training.fit import LOOKS, Glance
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def sparkline(values: list[float], width: int = 12) -> str:
+def sparkline(values: list[float], width: int = LOOKS) -> str:
     """The latest values as blocks, the highest full."""
     values = values[-width:]
     if len(values) < 2:
@@ -45,7 +46,7 @@ class Display:
         self.out = Console(highlight=False)
         self.progress = Progress(
             TextColumn("{task.description}", style="bold"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[said]}"),
             TimeRemainingColumn(compact=True),
             console=self.console,
@@ -151,8 +152,11 @@ class Display:
 
     def _watch(self, glance: Glance) -> None:
         curve = [point.bits_per_byte for point in glance.curve]
-        bits = f"{curve[-1]:.3f} bits/byte " if curve else ""
-        self._update(completed=glance.spent, said=f"{bits}{sparkline(curve)}")
+        # Until the held-out text is first read, what the training text says.
+        loss = f"{curve[-1]:.3f} bits/byte" if curve else f"{glance.nats_per_token:.2f} nats/token"
+        rate, memory = glance.tokens_per_second, peak_memory()
+        said = f"{loss} {sparkline(curve):<{LOOKS}} {rate / 1e3:.1f}k tok/s {memory / 1e9:.1f} GB"
+        self._update(completed=glance.spent, said=said)
 
     def _start(self, name: str, total: float) -> None:
         self._stop()

@@ -31,7 +31,9 @@ def run(arguments: Namespace) -> int:
     from foretell.ladder import single, streamed
     from foretell.ladder.laws import check_trained
     from foretell.report.scaling import check_line
+    from foretell.report.training import draw
     from foretell.storage import refuse_existing
+    from foretell.training.journal import LINES
 
     options = options_of(TrainOptions, arguments)
     path = text_of(arguments)
@@ -61,6 +63,7 @@ def run(arguments: Namespace) -> int:
         return 0
     if not trained.first:
         return 0
+    drawn = (out / LINES).exists() and draw(out / LINES, out / "training.png")
     check = None if large else check_trained(path, out, trained)
     bits, total, run = trained.score.bits_per_byte, trained.score.total, trained.run
     if arguments.json:
@@ -84,5 +87,7 @@ def run(arguments: Namespace) -> int:
     )
     if check is not None:
         display.show(check_line(check))
-    display.show_commands((("Next", f'foretell generate {out} ""'), ("", f"foretell verify {out}")))
+    picture = [("Picture", str(out / "training.png"))] if drawn else []
+    then = (("Next", f'foretell generate {out} ""'), ("", f"foretell verify {out}"))
+    display.show_commands((*picture, *then))
     return 0

@@ -66,6 +66,9 @@ class TrainOptions:
     """Decides the split, the first weights and the order of the text."""
     threads: int | None = None
     """Processor cores to use; all if not given."""
+    tracker: Literal["wandb", "trackio"] | None = None
+    """Show the run at Weights & Biases or in trackio while it goes on; lines of JSON, and
+    TensorBoard's files if it is installed, are always written for a network."""
     sharding: Literal["ddp", "fsdp"] = "ddp"
     """What each of several processes that torchrun started holds of a network: all of it (ddp),
     or its share of weights, gradients and optimiser (fsdp)."""

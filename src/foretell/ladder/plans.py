@@ -7,6 +7,7 @@ from re import fullmatch
 
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.tokenizer import Tokenizer
+from foretell.evaluation.forecast import write_count
 from foretell.footprint import free_memory
 from foretell.training.recipes import COUNTING, TRANSFORMERS, Scope, estimate_needs
 
@@ -89,9 +90,3 @@ def read_count(option: str, text: str) -> int:
     if count < 1:
         raise ForetellError(f"cannot read {option} {text!r}; write a number such as 4M or 500k")
     return round(count)
-
-
-def write_count(count: int) -> str:
-    """As `read_count` reads it, to three digits."""
-    unit = next(unit for unit, size in COUNTS.items() if count >= size)
-    return f"{float(f'{count / COUNTS[unit]:.3g}'):g}{unit}"

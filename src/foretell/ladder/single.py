@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -36,6 +36,7 @@ from foretell.training.recipes import (
     Scope,
     build_learner,
 )
+from foretell.training.trackers import Tracker, refuse_missing
 
 Number = TypeVar("Number", int, float)
 
@@ -129,27 +130,37 @@ def scope_of(corpus: LoadedCorpus, options: TrainOptions) -> Scope:
     return derive_scope(sum(len(each.text.encode()) for each in corpus.split.train), options)
 
 
-def derive_scope(size: int, options: TrainOptions) -> Scope:
-    """The same for a text of so many bytes. Raises ForetellError."""
-    parameters = options.parameters
-    if parameters is not None and options.model not in TRANSFORMERS:
+def refuse_unusable(options: TrainOptions) -> None:
+    """Raises ForetellError for options that cannot be used, whatever the text."""
+    if options.parameters is not None and options.model not in TRANSFORMERS:
         raise ForetellError(
             f"the size of a {options.model} cannot be chosen; leave --parameters out, or give "
             f"--model {' or '.join(TRANSFORMERS)}"
         )
-    count = None if parameters is None else read_count("--parameters", parameters)
     rate, rows = options.learning_rate, options.rows_at_once
-    if options.model in COUNTING and (rate is not None or rows is not None):
-        raise ForetellError(
-            f"a {options.model} model is counted, not learned by descent; leave --learning-rate "
-            "and --rows-at-once out"
-        )
+    if options.model in COUNTING:
+        descent = {"--learning-rate": rate, "--rows-at-once": rows, "--tracker": options.tracker}
+        given = [name for name, value in descent.items() if value is not None]
+        if given:
+            raise ForetellError(
+                f"a {options.model} model is counted, not learned by descent; leave "
+                f"{' and '.join(given)} out"
+            )
     if rate is not None and not 0 < rate < inf:
         raise ForetellError(f"--learning-rate must be more than 0, not {rate}")
     if rows is not None and rows < 1:
         raise ForetellError(f"--rows-at-once must be 1 or more, not {rows}")
-    scope = Scope.of(Budget.parse(options.budget), size, count)
-    return replace(scope, learning_rate=rate, rows_at_once=rows)
+    if options.tracker is not None:
+        refuse_missing(options.tracker)
+
+
+def derive_scope(size: int, options: TrainOptions) -> Scope:
+    """The same for a text of so many bytes. Raises ForetellError."""
+    refuse_unusable(options)
+    given = options.parameters
+    parameters = None if given is None else read_count("--parameters", given)
+    scope = Scope.of(Budget.parse(options.budget), size, parameters)
+    return replace(scope, learning_rate=options.learning_rate, rows_at_once=options.rows_at_once)
 
 
 def thresholds(options: TrainOptions) -> tuple[int, ...]:
@@ -282,7 +293,9 @@ def teach_into(
     with ExitStack() as stack:
         watchers = [] if watch is None else [watch]
         if options.model in NETWORKS:
-            watchers.append(stack.enter_context(Journal(work)))
+            about = {**asdict(options), "recipe": record.recipe, "text": record.text}
+            tracker = options.tracker and Tracker(options.tracker, out.name, about)
+            watchers.append(stack.enter_context(Journal(work, tracker=tracker or None)))
 
         def watch_all(glance: Glance) -> None:
             for each in watchers:

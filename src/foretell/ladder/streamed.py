@@ -39,6 +39,7 @@ from foretell.ladder.single import (
     choose_tokenizer,
     derive_scope,
     join,
+    refuse_unusable,
     teach_into,
 )
 from foretell.storage import MANIFEST, check_seal, locked, new_folder, refuse_existing, seal
@@ -122,6 +123,7 @@ def train_into(
             f"{path} holds tokens, and a {options.model} model counts text; give --model lstm or "
             "another network, or the text itself"
         )
+    refuse_unusable(options)
     ranks = join(options)
     set_threads(options.threads, processes=ranks.count)
     audience = audience if audience is not None and ranks.first else _Nobody()

@@ -18,6 +18,7 @@ from foretell.evaluation.forecast import (
 )
 from foretell.evaluation.results import Interval
 from foretell.report.canvas import spread
+from foretell.report.pictures import INK, new_picture, tidy, write_picture
 from foretell.report.words import write_bits, write_signed
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 RAMP = ("#85b1da", "#5690c8", "#2f6cab", "#123f73")
 """Light to dark blue, the dark for the most: tells them apart without colour too."""
-INK, FAINT = "#222222", "#bbbbbb"
 AHEAD = 1.12
 """How far lines go on beyond the last thing that they tell of."""
 NEAREST = 0.045
@@ -145,13 +145,7 @@ def check_line(check: Check) -> str:
 
 def draw(scaling: Scaling, path: Path) -> None:
     """The runs and the law against parameters and against text, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from foretell.storage import new_file
-
-    figure = Figure(figsize=(11.0, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_picture(11.0, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = sorted({run.parameters for run in scaling.runs})
     texts = sorted({run.tokens for run in scaling.runs})
@@ -183,8 +177,7 @@ def draw(scaling: Scaling, path: Path) -> None:
     left.set_ylabel("bits per byte on the held-out part")
     left.set_xlabel("parameters of the layers")
     right.set_xlabel(f"tokens of text, {write_passes(scaling.passes)}")
-    with new_file(path, replace=True) as file:
-        figure.savefig(file, format="png", dpi=160)
+    write_picture(figure, path)
 
 
 def _lines(
@@ -235,12 +228,7 @@ def _lines(
 def _style(axes: Axes, first: float, end: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(first / 1.25, end * AHEAD)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
-    axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=9)
-    axes.grid(True, axis="y", color=FAINT, linewidth=0.5, alpha=0.5)
+    tidy(axes)
 
 
 def _set_places(axes: Axes, places: Sequence[float]) -> None:

@@ -1,9 +1,10 @@
-"""What a run was like while it went on: a line of JSON now and then, and TensorBoard's files.
+"""What a run was like while it went on: a line of JSON now and then, TensorBoard's files, and
+what a tracker is told.
 
 training.jsonl    {"updates": 120, "tokens": 491520, "seconds": 60.2, "train_nats_per_token": ...}
 
-Lines are for whoever wants to plot; nothing here reads them. A run that is taken up again goes on
-in the same file, from the checkpoint on.
+Lines are for whoever wants to plot, as `report.training` does. A run that is taken up again goes
+on in the same file, from the checkpoint on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 from foretell.footprint import peak_memory
 from foretell.training.fit import Glance
+from foretell.training.trackers import TrackedRun, Tracker
 
 SECONDS = 1.0
 """Between lines."""
@@ -30,7 +32,9 @@ class Journal:
     with Journal(folder) as journal: fit(..., watch=journal)
     """
 
-    def __init__(self, folder: Path, *, tensorboard: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, tensorboard: bool = True, tracker: Tracker | None = None
+    ) -> None:
         """tensorboard: also write its event files, if it is installed."""
         self.folder = folder
         self.tensorboard = tensorboard and find_spec("tensorboard") is not None
@@ -38,8 +42,14 @@ class Journal:
         self._written = 0.0
         self._points = 0
         self._events: Any = None
+        self.tracker = tracker
+        self._tracked: TrackedRun | None = None
 
     def __enter__(self) -> Self:
+        """Raises ForetellError if the tracker does not begin."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.tracker is not None:
+            self._tracked = self.tracker.start(self.folder)
         return self
 
     def __exit__(
@@ -50,6 +60,8 @@ class Journal:
     ) -> None:
         if self._events is not None:
             self._events.close()
+        if self._tracked is not None:
+            self._tracked.close()
 
     def __call__(self, glance: Glance) -> None:
         if not self._begun:
@@ -66,11 +78,12 @@ class Journal:
         if self._events is not None:
             for name, value in entry.items():
                 self._events.add_scalar(name, value, glance.tokens)
+        if self._tracked is not None:
+            self._tracked.log(entry, glance.updates)
 
     def _begin(self, glance: Glance) -> None:
         """Drop the lines that a kill left beyond the checkpoint from which the run goes on."""
         self._begun, self._points = True, len(glance.curve)
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / LINES
         if path.exists():
             lines = path.read_text("utf-8").splitlines(keepends=True)

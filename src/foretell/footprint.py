@@ -1,0 +1,54 @@
+"""How much memory there is, how much of it is free, and the most that this process has held.
+
+A container's limit counts, as Linux tells it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+"""Where Linux says how much memory a container may have, and has."""
+STATUS = "/proc/self/status"
+
+
+def whole_memory() -> int:
+    """Bytes of this machine, or of the container that this process runs in, if that is less."""
+    return _limit() or int(psutil.virtual_memory().total)
+
+
+def free_memory() -> int:
+    """Bytes that programs may still take."""
+    free, limit = int(psutil.virtual_memory().available), _limit()
+    return free if limit is None else min(free, max(0, limit - (_read(USES) or 0)))
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has had resident; what it has now where no system keeps count.
+
+    Not ru_maxrss, which begins at the parent's.
+    """
+    try:
+        lines = Path(STATUS).read_text("ascii", "replace").splitlines()
+    except OSError:
+        return int(psutil.Process().memory_info().rss)
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def _limit() -> int | None:
+    limit = _read(LIMITS)
+    # The older Linux has a number beyond all memory where the newer one has "max".
+    return None if limit is None or limit >= psutil.virtual_memory().total else limit
+
+
+def _read(places: tuple[str, ...]) -> int | None:
+    for place in places:
+        try:
+            said = Path(place).read_text("ascii").strip()
+        except OSError:
+            continue  # Not Linux, or no container.
+        return int(said) if said.isdigit() else None
+    return None

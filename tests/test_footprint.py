@@ -1,0 +1,47 @@
+"""Memory: a container's limit counts, and a peak is this process's own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from foretell import footprint
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Files that say what a container may have, and has."""
+    limit, used = tmp_path / "limit", tmp_path / "used"
+    monkeypatch.setattr(footprint, "LIMITS", (str(tmp_path / "none"), str(limit)))
+    monkeypatch.setattr(footprint, "USES", (str(used),))
+    return limit, used
+
+
+def test_a_machine_has_what_its_system_says(container: tuple[Path, Path]) -> None:
+    whole = footprint.whole_memory()
+    assert whole > 1e8
+    assert 0 < footprint.free_memory() <= whole
+    # Without a limit, as the newer and the older Linux write it.
+    for said in ("max\n", f"{2**63 - 4096}\n"):
+        container[0].write_text(said)
+        assert footprint.whole_memory() == whole
+
+
+def test_a_container_has_what_its_limit_says(container: tuple[Path, Path]) -> None:
+    limit, used = container
+    limit.write_text("104857600\n")
+    assert footprint.whole_memory() == footprint.free_memory() == 104_857_600
+    used.write_text("100000000\n")
+    assert footprint.free_memory() == 4_857_600
+    used.write_text("110000000\n")
+    assert footprint.free_memory() == 0
+
+
+def test_a_peak_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = footprint.peak_memory()
+    # Touched, or the system would not have to give it.
+    block = bytearray(os.urandom(1024) * 100_000)
+    del block
+    assert footprint.peak_memory() >= before + 50_000_000
+    monkeypatch.setattr(footprint, "STATUS", str(tmp_path / "none"))
+    assert 1e6 < footprint.peak_memory() <= footprint.whole_memory()
