@@ -1,4 +1,4 @@
-"""Muon against a plain loop, and the sharing out of parameters."""
+"""Muon and RowAdam against plain loops, clipping, and the sharing out of parameters."""
 
 from math import sqrt
 
@@ -6,9 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
-from foretell.training.optimizers import Muon, build_optimizers, orthogonalise
+from foretell.training.optimizers import (
+    Muon,
+    RowAdam,
+    build_optimizers,
+    clip_gradients,
+    orthogonalise,
+)
 
 
 def plain_orthogonalise(matrix: Tensor) -> Tensor:
@@ -53,6 +60,19 @@ def test_singular_vectors_stay() -> None:
     off = inner - torch.diag(torch.diag(inner))
     assert off.abs().max() < 1e-4
     assert (torch.diag(inner) > 0).all()
+
+
+def test_small_singular_values_are_not_lost_in_rounding() -> None:
+    """Wide matrices by their squares, in which a value of 1e-4 is 1e-8."""
+    torch.manual_seed(5)
+    values = torch.logspace(0, -4, 32, dtype=torch.float64)
+    left = torch.linalg.qr(torch.randn(32, 32, dtype=torch.float64))[0]
+    right = torch.linalg.qr(torch.randn(128, 32, dtype=torch.float64))[0]
+    matrix = (left * values @ right.T).float()
+    found = orthogonalise(matrix[None])[0].double()
+    expected = plain_orthogonalise(matrix)
+    # All five steps from one square would be 1e-4 apart.
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_no_gradient_gives_no_update() -> None:
@@ -106,6 +126,63 @@ def test_parameters_without_a_gradient_stay() -> None:
     Muon(matrices, lr=0.1, weight_decay=0.5).step()
     assert torch.equal(matrices[1].detach(), torch.ones(3, 3))
     assert not torch.equal(matrices[0].detach(), torch.ones(3, 3))
+
+
+def plain_row_adam(table: Tensor, gradients: list[Tensor], lr: float) -> Tensor:
+    """Row by row, in double precision; rows without a gradient wait."""
+    table = table.double().clone()
+    average, square = torch.zeros_like(table), torch.zeros(len(table), dtype=torch.float64)
+    for step, gradient in enumerate(gradients, start=1):
+        for row, values in enumerate(gradient.double()):
+            if not values.any():
+                continue
+            average[row] = 0.9 * average[row] + 0.1 * values
+            square[row] = 0.95 * square[row] + 0.05 * values.square().mean()
+            size = (square[row] / (1 - 0.95**step)).sqrt() + 1e-8
+            table[row] -= lr * average[row] / (1 - 0.9**step) / size
+    return table
+
+
+def test_rows_equal_a_plain_loop_and_the_others_stay() -> None:
+    torch.manual_seed(6)
+    start, gradients = torch.randn(7, 4), []
+    table = nn.Parameter(start.clone())
+    optimizer = RowAdam([table], lr=0.1)
+    for rows in ([0, 2, 2], [2, 5], [0], [5, 5, 5]):
+        # A row that is read twice has the sum of both gradients.
+        values = torch.randn(len(rows), 4)
+        table.grad = torch.sparse_coo_tensor(
+            torch.tensor([rows]), values, (7, 4), check_invariants=True
+        )
+        gradients.append(torch.zeros(7, 4).index_add(0, torch.tensor(rows), values))
+        optimizer.step()
+    expected = plain_row_adam(start, gradients, lr=0.1)
+    torch.testing.assert_close(table.detach().double(), expected, atol=1e-6, rtol=1e-5)
+    for row in (1, 3, 4, 6):
+        assert torch.equal(table.detach()[row], start[row])
+
+
+def test_gradients_are_clipped_together_and_sparse_ones_are_not() -> None:
+    torch.manual_seed(7)
+    network = GPT(GPTSizes(30, 8, 16, 2, 1, tables=(32,)))
+    for parameter in network.parameters():
+        parameter.grad = torch.randn(parameter.shape)
+    table = network.tables[0].weight
+    assert isinstance(table, nn.Parameter)
+    sparse = torch.randn(table.shape).to_sparse(1)
+    table.grad = sparse
+    dense = [p for p in network.parameters() if p is not table]
+    before = torch.cat([p.grad.flatten().clone() for p in dense if p.grad is not None])
+    norm = clip_gradients(network, 2.0)
+    after = torch.cat([p.grad.flatten() for p in dense if p.grad is not None])
+    torch.testing.assert_close(norm, before.norm())
+    torch.testing.assert_close(after, before * 2.0 / before.norm())
+    assert torch.equal(table.grad.to_dense(), sparse.to_dense())
+    # What is small enough stays.
+    clip_gradients(network, 1e6)
+    torch.testing.assert_close(
+        after, torch.cat([p.grad.flatten() for p in dense if p.grad is not None])
+    )
 
 
 @pytest.mark.parametrize("rate", [None, 0.02])

@@ -21,7 +21,9 @@ from foretell.training.sharding import gather, share_as
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Jordan et al. 2024: a polynomial that drives singular values towards one, steep at zero."""
-STEPS = 5
+STEPS = (3, 2)
+"""Of the polynomial; wide matrices begin anew between the two, or rounding would grow a
+hundredfold. docs/decisions/scale-out.md"""
 
 
 class Muon(Optimizer):
@@ -109,30 +111,32 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     turned = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if turned else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    x = _by_squares(x) if x.shape[2] >= 2 * x.shape[1] else _by_steps(x)
+    by = _by_squares if x.shape[2] >= 2 * x.shape[1] else _by_steps
+    for steps in STEPS:
+        x = by(x, steps)
     return x.mT if turned else x
 
 
-def _by_steps(x: Tensor) -> Tensor:
+def _by_steps(x: Tensor, steps: int) -> Tensor:
     """x to (a + b s + c s^2) x with s = x x^T, over and over."""
     a, b, c = QUINTIC
-    for _ in range(STEPS):
+    for _ in range(steps):
         square = x @ x.mT
         x = a * x + torch.baddbmm(square, square, square, beta=b, alpha=c) @ x
     return x
 
 
-def _by_squares(x: Tensor) -> Tensor:
+def _by_squares(x: Tensor, steps: int) -> Tensor:
     """The same for wide matrices, of which each step needs only the square: all factors are
     polynomials of the first square, so they can be multiplied before they meet x."""
     a, b, c = QUINTIC
     square = x @ x.mT
     one = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     product = None
-    for step in range(STEPS):
+    for step in range(steps):
         factor = torch.baddbmm(square, square, square, beta=b, alpha=c) + a * one
         product = factor if product is None else factor @ product
-        if step < STEPS - 1:
+        if step < steps - 1:
             square = factor @ square @ factor
     return x if product is None else product @ x
 
