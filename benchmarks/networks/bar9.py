@@ -252,7 +252,7 @@ def learn(task: tuple[int, int, int]) -> float:
     fit(learner, [parts[0]], budget=Budget(tokens=tokens))
     if isinstance(learner, _Averaging):
         learner.adopt()
-    nats, _ = score(learner.model(), parts[1])
+    nats = score(learner.model(), parts[1])
     return nats / log(2) * len(parts[1]) / len(parts[1].encode())
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import numpy as np
+import psutil
 
 from benchmarks.result import find_folder
 from foretell.contracts.evidence import Evidence
@@ -35,12 +37,17 @@ def read_parts() -> tuple[str, str] | None:
     return text[: int(SHARE * len(text))], text[int(SHARE * len(text)) :]
 
 
-def score(model: LanguageModel, text: str) -> tuple[float, float | None]:
-    """Nats a character: as foretell reads a text, and in windows that begin with no context, as
-    nanoGPT estimates it; None for a model without a window."""
+def score(model: LanguageModel, text: str) -> float:
+    """Nats a character, as foretell reads a text."""
     total = Evidence.sum(score_texts(model, [text], end_of_text=False))
+    return total.nats / total.tokens
+
+
+def score_windows(model: LanguageModel, text: str) -> float | None:
+    """Nats a character in windows that begin with no context, as nanoGPT estimates it; None for a
+    model without a window."""
     if model.context is None:
-        return total.nats / total.tokens, None
+        return None
     tokens = model.tokenizer.encode(text).tokens
     width = model.context + 1
     grid = tokens[: len(tokens) // width * width].reshape(-1, width)
@@ -50,7 +57,7 @@ def score(model: LanguageModel, text: str) -> tuple[float, float | None]:
         step = model.advance(state, rows[:, :-1], keep=width - 1)
         nats -= float(np.take_along_axis(step.logprobs, rows[:, 1:, None], 2).sum(dtype=np.float64))
         count += rows.size - len(rows)
-    return total.nats / total.tokens, nats / count
+    return nats / count
 
 
 def main(family: str, seconds: float, seed: int) -> None:
@@ -63,10 +70,12 @@ def main(family: str, seconds: float, seed: int) -> None:
     learner = build_learner(family, tokenizer, seed=seed, scope=scope)
     run = fit(learner, [train], budget=Budget(seconds=seconds))
     model = learner.model()
-    sliding, windows = score(model, held_out)
+    nats = score(model, held_out)
+    seconds = time.time() - psutil.Process().create_time()
     found = {
-        "nats": sliding,
-        "nats_in_windows": windows,
+        "nats": nats,
+        "seconds_to_the_score": seconds,
+        "nats_in_windows": score_windows(model, held_out),
         "train_seconds": run.seconds,
         "tokens": run.tokens,
         "tokens_per_second": run.tokens / run.seconds,
