@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import log2
 from typing import Literal
 
 import torch
@@ -17,8 +18,6 @@ from foretell.models.neural.recurrent import Cell, RecurrentNetwork, RecurrentSi
 from foretell.training.gradient import GradientLearner, GradientSettings
 from foretell.training.ranks import Ranks
 from foretell.training.recipes import (
-    BYTES_A_TOKEN,
-    TOKENS_A_SECOND,
     TRANSFORMERS,
     Needs,
     Scope,
@@ -84,6 +83,8 @@ class Step:
     width: int
     context: int
     rows: int
+    rate: float
+    """Tokens a second that it learns from, about."""
 
     @property
     def heads(self) -> int:
@@ -93,9 +94,9 @@ class Step:
 
 
 STEPS = (
-    Step(0, layers=2, width=128, context=64, rows=16),
-    Step(150, layers=3, width=256, context=128, rows=32),
-    Step(2400, layers=6, width=384, context=256, rows=32),
+    Step(0, layers=2, width=128, context=64, rows=16, rate=20_000),
+    Step(150, layers=3, width=256, context=128, rows=32, rate=7_500),
+    Step(2400, layers=6, width=384, context=256, rows=32, rate=2_000),
 )
 """docs/decisions/recipe.md has the measurements."""
 ASPECT = 56
@@ -117,23 +118,24 @@ def _transformer(
     family: str, vocabulary: int, scope: Scope, seed: int
 ) -> tuple[Network, GradientSettings]:
     step = _step(scope)
+    passes = _passes(scope, vocabulary, step.rate)
+    # A size that was asked for is one of layers. Beside tables it would hardly matter; see
+    # docs/decisions/scaling-law.md.
+    tables = _tables(scope) if family == "gpt" and scope.parameters is None else ()
     # Read again and again, tables of n-grams learn the text by heart, the sooner the higher the
     # rate; read once or twice, a high rate is what there is no time to do without.
-    again = _passes(scope) > 2
-    dropout = 0.1 if again else 0.0
+    rate = 1e-2 if passes <= 2 else 3e-3 if passes <= 3 or not tables else 1e-3
+    dropout = 0.1 if passes > 8 else 0.0
     settings = GradientSettings(
         rows=step.rows,
         width=step.context,
-        learning_rate=3e-3 if again else 1e-2,
+        learning_rate=rate,
         matrix_learning_rate=0.02,
         precision=faster_precision(),
         seed=seed,
     )
     context, width, heads, layers = step.context, step.width, step.heads, step.layers
     if family == "gpt":
-        # A size that was asked for is one of layers. Beside tables it would hardly matter; see
-        # docs/decisions/scaling-law.md.
-        tables = _tables(scope) if scope.parameters is None else ()
         return GPT(GPTSizes(vocabulary, context, width, heads, layers, tables, dropout)), settings
     # As published: one optimiser for all, and no more than AdamW's usual rate.
     settings = replace(settings, learning_rate=1e-3, matrix_learning_rate=None)
@@ -143,9 +145,14 @@ def _transformer(
     return Llama(LlamaSizes(vocabulary, context, width, heads, layers, inner, heads)), settings
 
 
-def _passes(scope: Scope) -> float:
-    """About how often a run goes through its text."""
-    return scope.seconds * TOKENS_A_SECOND * BYTES_A_TOKEN / max(1, scope.bytes)
+def _passes(scope: Scope, vocabulary: int, rate: float) -> float:
+    """About how often a run goes through its text, at so many tokens a second."""
+    if scope.passes is not None:
+        return scope.passes
+    tokens = scope.seconds * rate if scope.tokens is None else scope.tokens
+    # Characters of a small script and bytes are one byte each; of subwords, 1,024 have 2.4.
+    bytes_a_token = max(1.0, 0.6 * log2(vocabulary) - 3.6)
+    return tokens * bytes_a_token / max(1, scope.bytes)
 
 
 def _tables(scope: Scope) -> tuple[int, ...]:
@@ -156,6 +163,8 @@ def _tables(scope: Scope) -> tuple[int, ...]:
 
 LONG = 240.0
 """Seconds from which an LSTM of twice the width pays; docs/decisions/recipe.md."""
+WIDE_RATE = 12_000
+"""Tokens a second that it learns from, about."""
 CELLS: dict[str, Cell] = {"lstm": "lstm", "gru": "gru", "rnn": "rnn"}
 
 
@@ -165,7 +174,7 @@ def _recurrent(
     rows, width, rate = {"lstm": (8, 64, 8e-3), "gru": (8, 64, 5e-3), "rnn": (16, 32, 3e-3)}[cell]
     sizes = RecurrentSizes(cell, vocabulary, width=128, hidden=256)
     if cell == "lstm" and scope.seconds >= LONG:
-        again = _passes(scope) > 4
+        again = _passes(scope, vocabulary, WIDE_RATE) > 4
         rows, width, rate = 32, 64, 1e-2 if again else 5e-3
         drops = (0.1, 0.2) if again else (0.0, 0.0)
         sizes = RecurrentSizes(cell, vocabulary, 256, 512, 1, *drops)

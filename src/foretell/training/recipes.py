@@ -30,6 +30,10 @@ class Scope:
     """Time that it may learn."""
     bytes: int = 1_000_000
     """Size of the text that it learns from."""
+    tokens: int | None = None
+    """To learn from, where the budget says so; None: as many as the time allows."""
+    passes: float | None = None
+    """Over the text, where the budget says so."""
     parameters: int | None = None
     """About how many the layers of a transformer have, tables by tokens not counted; None: as
     suits the time."""
@@ -43,7 +47,8 @@ class Scope:
         """Of a run on a text of `size` bytes. Tokens and passes count as the time that they would
         take, so that a run repeated by tokens has the network that it had."""
         tokens = budget.tokens or (budget.passes or 0) * size / BYTES_A_TOKEN
-        return Scope(budget.seconds or tokens / TOKENS_A_SECOND, size, parameters)
+        seconds = budget.seconds or tokens / TOKENS_A_SECOND
+        return Scope(seconds, size, budget.tokens, budget.passes, parameters)
 
 
 DEFAULT = Scope()
