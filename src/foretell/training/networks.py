@@ -125,7 +125,7 @@ def _transformer(
     # Read again and again, tables of n-grams learn the text by heart, the sooner the higher the
     # rate; read once or twice, a high rate is what there is no time to do without.
     rate = 1e-2 if passes <= 2 else 3e-3 if passes <= 3 or not tables else 1e-3
-    dropout = 0.1 if passes > 8 else 0.0
+    dropout = 0.2 if passes > 12 else 0.1 if passes > 8 else 0.0
     settings = GradientSettings(
         rows=step.rows,
         width=step.context,
