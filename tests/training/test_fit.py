@@ -554,7 +554,7 @@ class Worse(Recorder):
 
     @property
     def loss(self) -> float:
-        return 4.0 if self.updates < 50 else 4.0 + 0.05 * (self.updates - 50)
+        return 2.0 if self.updates < 50 else 2.0 + 0.025 * (self.updates - 50)
 
     def batches(self, pass_number: int) -> Iterable[Any]:
         return range(1000)
@@ -566,13 +566,24 @@ class Worse(Recorder):
 
 def test_a_loss_that_rises_ends_the_run_and_keeps_what_was_good(tmp_path: Path) -> None:
     keyed = {"budget": Budget(passes=1), "checkpoints": tmp_path / "run"}
-    with pytest.raises(Diverged, match=r"from 4.00 to 6.0\d nats/token by update 10\d; the ch"):
+    with pytest.raises(Diverged, match=r"from 2.00 to 3.0\d nats/token by update 10\d; the ch"):
         fit(Worse(), ["a"], **keyed, checkpoint_seconds=1e-9)
     (kept,) = (tmp_path / "run").glob("0*")
     assert 50 < int(kept.name) < 85
     # And again, from there.
     with pytest.raises(Diverged, match=f"the checkpoint of update {int(kept.name)} is kept"):
         fit(Worse(), ["a"], **keyed)
+
+
+class Hopeless(Worse):
+    """Foretells worse than one who knows nothing, from the first update on."""
+
+    loss = 20.0
+
+
+def test_a_loss_beyond_knowing_nothing_is_refused() -> None:
+    with pytest.raises(Diverged, match=r"from 2\.56 to 20\.00 nats/token by update 20; nothing"):
+        fit(Hopeless(), ["a"], budget=Budget(passes=1))
 
 
 def test_the_schedule_rises_stays_and_falls() -> None:

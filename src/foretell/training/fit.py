@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -310,16 +311,20 @@ class _Loop:
             return
         if self.rose(by=1.0):
             raise Diverged(
-                f"the loss has gone from {at.lowest:.2f} to {self.latest():.2f} nats/token by "
+                f"the loss has gone from {self.lowest():.2f} to {self.latest():.2f} nats/token by "
                 f"update {at.updates}"
             )
-        latest = self.latest()
-        at.lowest = latest if at.lowest is None else min(at.lowest, latest)
+        at.lowest = min(self.lowest(), self.latest())
 
     def rose(self, *, by: float) -> bool:
         """Whether the loss stands that much of itself above its lowest, and so many nats."""
-        lowest = self.position.lowest
-        return lowest is not None and self.latest() > lowest + by * max(1.0, lowest / 2)
+        return self.latest() > self.lowest() + by * max(1.0, self.lowest() / 2)
+
+    def lowest(self) -> float:
+        """Nats a token of the best batches so far, or of knowing nothing: a network may be worse
+        from its first update on."""
+        chance = log(self.learner.tokenizer.vocabulary_size)
+        return chance if self.position.lowest is None else self.position.lowest
 
     def latest(self) -> float:
         """Nats a token of the latest batches."""
