@@ -22,6 +22,7 @@ LONGEST = 20.0
 """Seconds; an update that would take more is not tried."""
 UPDATES = 5
 """The first of them warms up."""
+TEXT_VOCABULARY = 1024
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def _measure(shape: Shape, *, rows: int, rounds: int, row: int) -> Probe:
     import torch
 
     from foretell.corpus.batches import Batch
-    from foretell.tokenizers import Bytes
+    from foretell.corpus.builtin import builtin_documents
+    from foretell.tokenizers import train_tokenizer
     from foretell.training.gradient import GradientLearner, GradientSettings
     from foretell.training.networks import faster_precision
 
@@ -66,7 +68,11 @@ def _measure(shape: Shape, *, rows: int, rounds: int, row: int) -> Probe:
         precision=faster_precision(),
         rows_at_once=rows,
     )
-    learner = GradientLearner(build_network(shape), Bytes(), settings)
+    # A text and its tokens are held besides, by a run as by this one: that inside Python.
+    texts = [document.text for document in builtin_documents()]
+    tokenizer = train_tokenizer("bpe", texts, size=TEXT_VOCABULARY)
+    learner = GradientLearner(build_network(shape), tokenizer, settings)
+    learner.feed(texts)
     chance = np.random.default_rng(0)
     seconds = []
     for _ in range(UPDATES):
