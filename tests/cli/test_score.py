@@ -70,7 +70,9 @@ def test_refusals(refused: Callable[..., str], here: Path) -> None:
 
 @pytest.mark.parametrize("model", ["kn", "lstm"])
 def test_every_damaged_file_is_named(model: str, refused: Callable[..., str], here: Path) -> None:
-    for file in sorted((here / model).rglob("*")):
+    files = [each for each in sorted((here / model).rglob("*")) if each.is_file()]
+    # Drawn for whoever looks, when the model is sealed and done.
+    for file in (each for each in files if each.name != "training.png"):
         whole = file.read_bytes()
         for spoiled in (
             (whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1])) if whole else (b"x",)
