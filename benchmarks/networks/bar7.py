@@ -11,8 +11,10 @@ import json
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -37,6 +39,7 @@ PARAMETERS, COMPUTE = 175e9, 3.14e23
 PUBLISHED_APART, MEMORY_APART, TIME_APART = 0.01, 0.10, 0.25
 VOCABULARY = 1024
 UPDATES, QUICK_UPDATES = 40, 8
+TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,12 @@ CONFIGURATIONS = (
 
 def measure(*, quick: bool) -> Result:
     published = _published()
-    updates = QUICK_UPDATES if quick else UPDATES
+    updates, turns = (QUICK_UPDATES, 1) if quick else (UPDATES, TURNS)
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, configuration in enumerate(CONFIGURATIONS):
             found[configuration.name] = _compare(
-                configuration, Path(scratch) / str(number), updates
+                configuration, Path(scratch) / str(number), updates, turns
             )
     met = (
         abs(published["parameters"] / PARAMETERS - 1) <= PUBLISHED_APART
@@ -119,32 +122,33 @@ def _published() -> dict[str, float]:
     }
 
 
-def _compare(configuration: Configuration, folder: Path, updates: int) -> dict[str, float]:
-    """What was said, then what it took."""
+def _compare(
+    configuration: Configuration, folder: Path, updates: int, turns: int
+) -> dict[str, float]:
+    """What was said and what it took, in turn; medians, since the machine's speed drifts."""
     shape, rows = configuration.shape, configuration.rows
     tokenizer = train_tokenizer("bpe", _texts(), size=VOCABULARY)
     torch.manual_seed(0)
     models.save(NeuralModel(build_network(shape), tokenizer), folder)
     batch = rows * shape.context
-    plan = _plan(str(folder), "--tokens", str(updates * batch), "--batch", str(batch))
-    taken = json.loads(
-        run([sys.executable, "-m", "benchmarks.networks.bar7", str(folder), str(rows),
-             str(updates * batch)]).out.splitlines()[-1]
-    )  # fmt: skip
-    found = {
-        "planned_seconds": plan["seconds"],
-        "seconds": taken["seconds"],
-        "planned_bytes": plan["probe"]["memory"],
-        "bytes": taken["bytes"],
-        "time_ratio": plan["seconds"] / taken["seconds"],
-        "memory_ratio": plan["probe"]["memory"] / taken["bytes"],
-    }
-    say(
-        f"{configuration.name}: time {found['time_ratio']:.2f} and memory "
-        f"{found['memory_ratio']:.2f} of what it took, {taken['seconds']:.0f} s and "
-        f"{taken['bytes'] / 1e9:.2f} GB"
-    )
-    return found
+    tokens = str(updates * batch)
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in range(turns):
+        plan = _plan(str(folder), "--tokens", tokens, "--batch", str(batch))
+        command = [sys.executable, "-m", "benchmarks.networks.bar7", str(folder), str(rows), tokens]
+        taken = json.loads(run(command).out.splitlines()[-1])
+        found["planned_seconds"].append(plan["seconds"])
+        found["seconds"].append(taken["seconds"])
+        found["planned_bytes"].append(plan["probe"]["memory"])
+        found["bytes"].append(taken["bytes"])
+        found["time_ratio"].append(plan["seconds"] / taken["seconds"])
+        found["memory_ratio"].append(plan["probe"]["memory"] / taken["bytes"])
+        say(
+            f"{configuration.name}: time {found['time_ratio'][-1]:.2f} and memory "
+            f"{found['memory_ratio'][-1]:.2f} of what it took, {taken['seconds']:.0f} s and "
+            f"{taken['bytes'] / 1e9:.2f} GB"
+        )
+    return {name: median(values) for name, values in found.items()}
 
 
 def _texts() -> list[str]:
