@@ -184,7 +184,7 @@ def _change(folder: Path, budget: str) -> dict[str, Any]:
         "text": (original.replace("thou", "you"), (), "another text"),
         "tokenizer": (original, ("--tokenizer=characters",), "another tokenizer"),
         "budget": (original, ("--budget=3 passes",), "another budget"),
-        "learning rate": (original, ("--learning-rate=0.001",), "another learning_rate ("),
+        "learning rate": (original, ("--learning-rate=0.002",), "another learning_rate ("),
     }
     for name, (content, more, expected) in changes.items():
         text.write_text(content, "utf-8")

@@ -147,7 +147,7 @@ def measure(*, quick: bool) -> Result:
         and speed["utilisation"] >= UTILISATION
         and curves["largest_difference"] <= curves["seed_noise"]
     )
-    return Result(met, {**speed, "curves": curves, "matrix_rates": rates})
+    return Result(bool(met), {**speed, "curves": curves, "matrix_rates": rates})
 
 
 def _compare_speed(
