@@ -15,6 +15,7 @@ FLOORS = {
     "threads": 0,
     "memory": 0,
     "footprint": 0,
+    "fields": 0,
     "storage": 1,
     "corpus": 1,
     "tokenizers": 1,
@@ -30,13 +31,15 @@ FLOORS = {
     "report": 5,
     "cli": 6,
 }
-SIDEWAYS = {("training", "evaluation")}
-"""The loop reads its held-out curve; nothing else looks across a floor."""
+SIDEWAYS = {("training", "evaluation"), ("fields", "contracts")}
+"""The loop reads its held-out curve, and fields are refused in the contracts' words; nothing else
+looks across a floor."""
 HEAVY = ("torch", "safetensors", "numba", "tensorflow", "keras", "transformers", "ray")
 STARRED = {
     "corpus/suffix_search.py",
     "corpus/suffixes.py",
     "interop/arpa_lines.py",
+    "interop/gguf_models.py",
     "interop/kenlm_bits.py",
     "interop/kenlm_hashes.py",
     "interop/kenlm_tables.py",
@@ -53,6 +56,8 @@ STARRED = {
     "models/recent.py",
     "models/neural/network.py",
     "models/neural/memories.py",
+    "models/neural/adapted.py",
+    "models/neural/low_rank.py",
     "models/neural/recurrent.py",
     "models/neural/gpt.py",
     "models/neural/gpt2.py",

@@ -24,10 +24,11 @@ __all__ = ["compare", "fit", "generate", "load", "score"]
 
 
 def load(path: str | Path) -> LanguageModel:
-    """Read the folder of a saved model. Raises DamagedModel."""
-    from foretell import models
+    """Open a model: a folder that foretell wrote, a folder in Hugging Face's layout, a GGUF or ARPA
+    file, a KenLM binary, or the name of one that was pulled. Raises DamagedModel."""
+    from foretell.interop.doors import open_model
 
-    return models.load(Path(path))
+    return open_model(path)
 
 
 def fit(path: str | Path | None, *, out: str | Path | None = None, **options: Any) -> LanguageModel:

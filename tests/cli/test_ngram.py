@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said_in_one_line(refused: Callable, lines: Path) -> No
     assert "reserved" in refused("ngram", "estimate", "s.txt", "--out", "m")
     assert "exists" in refused("ngram", "estimate", "lines.txt", "--out", "taken")
     assert "--prune" in refused("ngram", "estimate", "lines.txt", "--out", "m", "--prune", "a")
-    assert "does not exist" in refused("ngram", "query", "none.arpa", "lines.txt")
+    assert "there is no model" in refused("ngram", "query", "none.arpa", "lines.txt")
     assert "ARPA" in refused("ngram", "query", "lines.txt", "lines.txt")
     assert "family" in refused("ngram", "convert", "lstm", "--out", "m.arpa")
     assert "whitespace" in refused("ngram", "convert", "kn", "--out", "m.arpa")

@@ -14,6 +14,7 @@ from foretell.models.buckets import Buckets, Parts
 from foretell.models.grid import Grid
 from foretell.models.infinigram import InfiniGram, default_own
 from foretell.models.mixture import Mixture
+from foretell.models.neural.adapted import Adapted
 from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.llama import Llama, LlamaSizes
@@ -72,6 +73,21 @@ def llama(tokenizer):
     return NeuralModel(stirred(Llama(sizes)), tokenizer)
 
 
+def adapted(tokenizer):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    config = transformers.GPTNeoXConfig(
+        vocab_size=tokenizer.vocabulary_size, max_position_embeddings=20, **sizes
+    )
+    return NeuralModel(stirred(Adapted(transformers.GPTNeoXForCausalLM(config))), tokenizer)
+
+
 def stirred(network):
     """Fresh projections are zero and would hide a wrong state: give every weight some size."""
     with torch.no_grad():
@@ -120,6 +136,7 @@ FAMILIES: dict[str, Callable[..., LanguageModel]] = {
     "gpt": gpt,
     "gpt2": gpt2,
     "llama": llama,
+    "adapted": adapted,
     "sliding": lambda tokenizer: Sliding(gpt(tokenizer)),
     "mixture": mixture,
     "infinigram": infinigram,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretell.cli.parsing import add_json, options_of
@@ -18,7 +17,7 @@ HELP = "continue a prompt, as a stream"
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.add_argument("model", type=str, help="folder of a model")
+    parser.add_argument("model", type=str, help="folder or file of a model")
     parser.add_argument(
         "prompt", nargs="?", type=str, default="", help="text to continue; begins one if not given"
     )
@@ -27,16 +26,16 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from foretell import models
     from foretell.contracts.errors import ForetellError
     from foretell.decoding.generate import DecodingSettings, generate, stream
+    from foretell.interop.doors import open_model
 
     options = asdict(options_of(GenerateOptions, arguments))
     if options["stop"] == "":
         raise ForetellError("--stop is empty; give the text to stop before, or leave it out")
     options["stop"] = () if options["stop"] is None else (options["stop"],)
     settings = DecodingSettings(**options)
-    model = models.load(Path(arguments.model))
+    model = open_model(arguments.model)
     if arguments.json:
         (done,) = generate(model, [arguments.prompt], settings=settings)
         sys.stdout.write(json.dumps(asdict(done), ensure_ascii=False) + "\n")

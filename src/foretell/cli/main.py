@@ -25,6 +25,9 @@ VERBS = (
     "index",
     "plan",
     "scale",
+    "pull",
+    "adapt",
+    "chat",
 )
 AS_WRITTEN = ("--", "--dry-run", "--end-of-text", "--skip-reserved")
 """Options that are declared with hyphens."""

@@ -13,7 +13,6 @@ from foretell.cli.parsing import Parser, add_json
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from foretell.contracts.language_model import LanguageModel
     from foretell.models.ngram import NGram
     from foretell.models.ngram.querying import LineScores
 
@@ -276,38 +275,13 @@ def _show_words(model: NGram, piece: LineScores) -> None:
 
 def _load(name: str) -> NGram:
     from foretell.contracts.errors import ForetellError
+    from foretell.interop.doors import open_model
     from foretell.models.ngram import NGram
 
-    path = Path(name)
-    model = _open(path)
+    model = open_model(name)
     if not isinstance(model, NGram):
-        raise ForetellError(f"{path} is a model of family {model.family}; give an n-gram model")
+        raise ForetellError(f"{name} is a model of family {model.family}; give an n-gram model")
     return model
-
-
-def _open(path: Path) -> LanguageModel:
-    if path.is_dir():
-        from foretell import models
-
-        return models.load(path)
-    # Each door brings its compiled code, so only the one that is needed is opened.
-    from foretell.interop.kenlm_layout import is_kenlm_binary
-
-    if not path.is_file() or not is_kenlm_binary(path):
-        from foretell.interop.arpa import read_arpa
-
-        return read_arpa(path)
-    from foretell.contracts.errors import ForetellError
-    from foretell.interop.kenlm_binary import read_kenlm_binary
-    from foretell.interop.kenlm_probing import Probing
-
-    found = read_kenlm_binary(path)
-    if isinstance(found, Probing):
-        raise ForetellError(
-            f"{path} is a probing file, whose n-grams cannot be listed; give the ARPA file it was "
-            "made from, or ask it from Python: foretell.interop.kenlm.Model"
-        )
-    return found
 
 
 def _count(model: NGram) -> list[int]:

@@ -78,6 +78,12 @@ class Display:
             self._start("tokenising", total)
         self._update(completed=done)
 
+    def fetching(self, done: int, total: int) -> None:
+        """Bytes of a model that are here."""
+        if self._name != "fetching":
+            self._start("fetching", total)
+        self._update(completed=done)
+
     def streamed(self, text: StreamedText) -> None:
         self._stop()
         parts = text.parts

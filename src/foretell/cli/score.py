@@ -19,9 +19,9 @@ HELP = "bits per byte of a text under a model, with its interval; or against ano
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.add_argument("model", type=str, help="folder of a model")
+    parser.add_argument("model", type=str, help="folder or file of a model")
     parser.add_argument("text", type=str, help="file or folder")
-    parser.add_argument("--against", type=str, help="folder of another model to compare with")
+    parser.add_argument("--against", type=str, help="another model to compare with")
     parser.add_argument("--field", type=str, help="column or key that holds the text")
     parser.add_argument(
         "--end-of-text",
@@ -33,13 +33,13 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from foretell import models
     from foretell.cli.progress import Display
     from foretell.corpus.source import load_texts
     from foretell.evaluation.comparing import measure
+    from foretell.interop.doors import open_model
 
-    model = models.load(Path(arguments.model))
-    other = None if arguments.against is None else models.load(Path(arguments.against))
+    model = open_model(arguments.model)
+    other = None if arguments.against is None else open_model(arguments.against)
     with Display() as display:
         texts = load_texts(Path(arguments.text), field=arguments.field, progress=display.reading)
     end_of_text = arguments.end_of_text == "yes"

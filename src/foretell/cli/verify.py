@@ -23,9 +23,9 @@ def add(parser: ArgumentParser) -> None:
         nargs="+",
         type=str,
         metavar="model",
-        help="folder of a model. Before it may stand `resume`: train on its text for a moment, "
-        "killed and taken up again, and compare the weights bit for bit; `accumulation`: compare "
-        "whole batches with batches in pieces; or `ranks`: one process with two",
+        help="folder or file of a model. Before it may stand `resume`: train on its text for a "
+        "moment, killed and taken up again, and compare the weights bit for bit; `accumulation`: "
+        "compare whole batches with batches in pieces; or `ranks`: one process with two",
     )
     parser.add_argument("--text", type=str, help="where the text of `resume` is, if it has moved")
     parser.add_argument("--seed", type=int, default=0, help="which random texts to try")
@@ -57,10 +57,10 @@ def run(arguments: Namespace) -> int:
 
 
 def _check_laws(model: str, arguments: Namespace) -> list[dict[str, object]]:
-    from foretell import models
+    from foretell.interop.doors import open_model
     from foretell.testing.laws import check_laws
 
-    results = check_laws(models.load(Path(model)), seed=arguments.seed)
+    results = check_laws(open_model(model), seed=arguments.seed)
     return [asdict(result) for result in results]
 
 

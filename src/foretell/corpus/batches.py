@@ -60,11 +60,12 @@ class Batch:
 
 
 def with_boundaries(
-    documents: Sequence[NDArray[np.int32]], boundary: int
+    documents: Sequence[NDArray[np.int32]], boundary: int, first: int | None = None
 ) -> list[NDArray[np.int32]]:
-    """Each document (T,) between two boundaries, (T + 2,)."""
-    edge = np.array([boundary], np.int32)
-    return [np.concatenate([edge, tokens, edge]) for tokens in documents]
+    """Each document (T,) between two boundaries, (T + 2,). first: another token before it."""
+    end = np.array([boundary], np.int32)
+    begin = end if first is None else np.array([first], np.int32)
+    return [np.concatenate([begin, tokens, end]) for tokens in documents]
 
 
 def pack(

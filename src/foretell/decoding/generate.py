@@ -159,9 +159,14 @@ def generate(
 
 
 def stream(
-    model: LanguageModel, prompt: str, *, settings: DecodingSettings, row: int = 0
+    model: LanguageModel,
+    prompt: str | NDArray[np.int32],
+    *,
+    settings: DecodingSettings,
+    row: int = 0,
 ) -> Generator[str, None, Generation]:
-    """Continue one prompt, and yield text as soon as it is certain; the pieces are not empty.
+    """Continue one prompt, a text or its tokens (T,), and yield text as soon as it is certain; the
+    pieces are not empty.
 
     Together they are the text of generate(model, [prompt], settings=settings, rows=[row]), which
     is the value that the generator returns. A piece has whole characters, and nothing that may
@@ -170,7 +175,7 @@ def stream(
     Good: for piece in stream(model, "The sea", settings=settings): write(piece)
     Bad:  stream(model, ["The sea"], settings=settings)
     """
-    if not isinstance(prompt, str):
+    if not isinstance(prompt, str | np.ndarray):
         raise ForetellError("stream continues one prompt, a str; use generate for several")
     # The work below is delayed, the refusal above is not.
     return _pieces(_events(model, [prompt], [row], settings))
@@ -207,9 +212,14 @@ class _Row:
     """One text in the making."""
 
     def __init__(
-        self, tokenizer: Tokenizer, prompt: str, index: int, key: int, settings: DecodingSettings
+        self,
+        tokenizer: Tokenizer,
+        prompt: str | NDArray[np.int32],
+        index: int,
+        key: int,
+        settings: DecodingSettings,
     ) -> None:
-        tokens = tokenizer.encode(prompt).tokens
+        tokens = tokenizer.encode(prompt).tokens if isinstance(prompt, str) else prompt
         self.index = index
         self.key = key
         self.settings = settings
@@ -256,7 +266,10 @@ class _Row:
 
 
 def _events(
-    model: LanguageModel, prompts: Sequence[str], keys: Sequence[int], settings: DecodingSettings
+    model: LanguageModel,
+    prompts: Sequence[str | NDArray[np.int32]],
+    keys: Sequence[int],
+    settings: DecodingSettings,
 ) -> Iterator[_Event]:
     rows = [
         _Row(model.tokenizer, prompt, index, key, settings)

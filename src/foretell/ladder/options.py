@@ -117,3 +117,30 @@ class GenerateOptions:
     """End before this text."""
     seed: int = 0
     """Equal seeds give equal texts."""
+
+
+Method = Literal["lora", "all"]
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """Options of teaching a model that exists; a field a flag."""
+
+    budget: str = "5m"
+    """When to stop: 90s, 5m, 2h, '3 passes' or '500k tokens'."""
+    method: Method | None = None
+    """lora: low-rank parts beside the matrices learn (Hu et al. 2022), and are merged at the end;
+    all: every weight learns. lora for models of more than 5M parameters if not given."""
+    rank: int = 16
+    """Of the low-rank parts."""
+    learning_rate: float | None = None
+    """Of AdamW at its highest; as suits the method if not given."""
+    general: str | None = None
+    """File or folder with a general text, by which forgetting shows; the documentation inside
+    Python if not given."""
+    field: str | None = None
+    """Column or key that holds the text, for csv, jsonl and parquet."""
+    seed: int = 0
+    """Decides the split, the first weights and the order of the text."""
+    threads: int | None = None
+    """Processor cores to use; all if not given."""

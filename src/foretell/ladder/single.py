@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
@@ -226,7 +226,7 @@ def teach(
     budget = Budget.parse(options.budget)
     if options.model in COUNTING:
         budget = Budget(passes=1)
-    try:
+    with naming_the_rate(learner):
         run = fit(
             learner,
             parts.train,
@@ -238,15 +238,22 @@ def teach(
             stop=stop,
             ranks=ranks,
         )
+    model = learner.model()
+    score = measure(model, parts.held_out, end_of_text=not parts.passages)
+    return Trained(model, run, score, ranks.first)
+
+
+@contextmanager
+def naming_the_rate(learner: Learner) -> Iterator[None]:
+    """Say with what learning rate a run diverged, and with which to try again."""
+    try:
+        yield
     except Diverged as problem:
         rate = cast(Any, learner).settings.learning_rate
         raise Diverged(
             f"training diverged: {problem}. The learning rate was {rate:g}; train again with "
             f"--learning-rate {float(f'{rate / 3:.1g}'):g} and another output"
         ) from None
-    model = learner.model()
-    score = measure(model, parts.held_out, end_of_text=not parts.passages)
-    return Trained(model, run, score, ranks.first)
 
 
 def train_into(

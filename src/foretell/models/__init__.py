@@ -19,6 +19,7 @@ FAMILIES = {
     "gpt": "foretell.models.neural.gpt",
     "gpt2": "foretell.models.neural.gpt2",
     "llama": "foretell.models.neural.llama",
+    "adapted": "foretell.models.neural.adapted",
     "mixture": "foretell.models.mixture",
     "sliding": "foretell.models.sliding",
     "infinigram": "foretell.models.infinigram",

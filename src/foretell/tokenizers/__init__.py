@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.tokenizer import Tokenizer
+from foretell.fields import Fields
 from foretell.tokenizers.bytes import Bytes
 from foretell.tokenizers.characters import Characters
+from foretell.tokenizers.foreign import Foreign
 from foretell.tokenizers.spelling import SpelledTokenizer, fingerprint_of
 from foretell.tokenizers.subwords import Subwords, Words
 
@@ -21,6 +24,7 @@ __all__ = [
     "KINDS",
     "Bytes",
     "Characters",
+    "Foreign",
     "Subwords",
     "Words",
     "load_tokenizer",
@@ -55,6 +59,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         kind, fingerprint = config["foretell"]["kind"], config["foretell"]["fingerprint"]
         if kind == "whitespace":
             return _load_whitespace(folder, fingerprint)
+        if kind == "foreign":
+            return _load_foreign(folder, config["foretell"])
         text = (folder / "tokenizer.json").read_text("utf-8")
         backend = Backend.from_str(text)
         tokenizer = _rebuild(kind, backend)
@@ -82,6 +88,15 @@ def _load_whitespace(folder: Path, fingerprint: str) -> Tokenizer:
     if words.fingerprint != fingerprint:
         raise DamagedModel(f"the vocabulary in {folder} was changed after it was saved; restore it")
     return words
+
+
+def _load_foreign(folder: Path, facts: dict[str, Any]) -> Tokenizer:
+    foreign = Foreign.restore(folder, Fields(str(folder / "tokenizer_config.json"), facts))
+    if foreign.fingerprint != facts["fingerprint"]:
+        raise DamagedModel(
+            f"{folder / 'tokenizer.json'} was changed after it was saved; restore it"
+        )
+    return foreign
 
 
 def _rebuild(kind: str, backend: Backend) -> SpelledTokenizer:

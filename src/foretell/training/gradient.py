@@ -73,8 +73,12 @@ class GradientLearner:
         tokenizer: Tokenizer,
         settings: GradientSettings,
         ranks: Ranks = ALONE,
+        *,
+        origin: str = "",
     ) -> None:
+        """origin: what it began with, for weights that are not drawn from the seed."""
         self.network = network
+        self.origin = origin
         self.ranks = ranks
         self.tokenizer = tokenizer
         self.settings = settings
@@ -92,11 +96,12 @@ class GradientLearner:
     @property
     def recipe(self) -> str:
         settings = replace(self.settings, rows_at_once=None)
-        return f"{self.network.sizes} {settings} {self.tokenizer.fingerprint}"
+        origin = f"{self.origin} " if self.origin else ""
+        return f"{origin}{self.network.sizes} {settings} {self.tokenizer.fingerprint}"
 
     def feed(self, texts: Sequence[str]) -> None:
         tokens = [encoding.tokens for encoding in self.tokenizer.encode_many(list(texts))]
-        self._documents = with_boundaries(tokens, self.tokenizer.boundary)
+        self._documents = with_boundaries(tokens, self.tokenizer.boundary, self.network.opening)
 
     def feed_tokens(self, documents: TokenDocuments) -> None:
         """Take texts that are tokens already and stay on the disk. Raises ForetellError if another
@@ -177,9 +182,9 @@ class GradientLearner:
         return copy
 
     def save(self, folder: Path) -> None:
-        """Weights, optimiser and memory; each process its share of a sharded network, of another
-        one the first all."""
-        weights = self.network.state_dict()
+        """Weights that learn, optimiser and memory; each process its share of a sharded network, of
+        another one the first all."""
+        weights = self._learned()
         tensors, numbers = {}, {}
         for index, optimizer in enumerate(self.optimizers):
             for place, values in optimizer.state_dict()["state"].items():
@@ -207,8 +212,8 @@ class GradientLearner:
             tensors = read_shares(folder, self._find_parameter)
         else:
             tensors = load_file(folder / WEIGHTS) | load_file(folder / OPTIMIZER)
-        weights = self.network.state_dict()
-        self.network.load_state_dict({name: tensors.pop(name) for name in weights})
+        weights = {name: tensors.pop(name) for name in self._learned()}
+        self.network.load_state_dict(weights, strict=False)
         content = json.loads((folder / "learner.json").read_text("utf-8"))
         self.updates = content["updates"]
         values: dict[str, Any] = {**content["numbers"], **tensors}
@@ -224,6 +229,11 @@ class GradientLearner:
         parts = sorted(key for key in values if key.startswith("memory."))
         if parts:
             self._memory = FixedMemory(tuple(values[key] for key in parts))
+
+    def _learned(self) -> dict[str, Tensor]:
+        """Weights by name, without those that stay as they are."""
+        learn = {name for name, p in self.network.named_parameters() if p.requires_grad}
+        return {name: w for name, w in self.network.state_dict().items() if name in learn}
 
     def _find_parameter(self, name: str) -> Tensor | None:
         """What a tensor of a checkpoint is, or is about: a weight, or what its optimiser keeps."""

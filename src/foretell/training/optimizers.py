@@ -148,7 +148,8 @@ def build_optimizers(
     matrix_learning_rate: float | None,
     weight_decay: float,
 ) -> list[Optimizer]:
-    """Optimisers that share out the parameters; each group remembers its highest rate as `peak`.
+    """Optimisers that share out the parameters that learn; each group remembers its highest rate
+    as `peak`.
 
     matrix_learning_rate: of Muon for the matrices between embeddings; None: AdamW has them too.
     """
@@ -157,6 +158,8 @@ def build_optimizers(
     sparse: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for parameter in network.parameters():
+        if not parameter.requires_grad:
+            continue
         table = tables.get(id(parameter))
         if isinstance(table, nn.Embedding) and table.sparse:
             sparse.append(parameter)
@@ -168,7 +171,7 @@ def build_optimizers(
     optimizers: list[Optimizer] = []
     if matrix_learning_rate is None:
         groups.append({"params": matrices, "weight_decay": weight_decay})
-    else:
+    elif matrices:
         optimizers.append(Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay))
     if sparse:
         optimizers.append(RowAdam(sparse, lr=learning_rate))

@@ -29,7 +29,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.models.neural.layers import angles, rotate, square_relu, unit
+from foretell.models.neural.layers import angles, rotate, speeds, square_relu, unit
 from foretell.models.neural.network import NeuralModel, write_weights
 from foretell.models.neural.noise import Dropout
 from foretell.models.neural.transformer import Layer, Transformer
@@ -150,7 +150,7 @@ class GPT(Transformer):
         return first
 
     def turns(self, places_BT: Tensor) -> tuple[Tensor, Tensor]:
-        return angles(places_BT, size=self.sizes.size, base=BASE)
+        return angles(places_BT, speeds(self.sizes.size, BASE))
 
     def norm(self, x_BTD: Tensor) -> Tensor:
         return unit(x_BTD)

@@ -17,15 +17,24 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from foretell.contracts.tokenizer import Tokenizer
+from foretell.fields import Fields, read_fields
 from foretell.models.neural.network import NeuralModel, write_weights
 from foretell.models.neural.noise import Dropout
-from foretell.models.neural.published import Names
+from foretell.models.neural.published import (
+    Names,
+    Safetensors,
+    build,
+    find_edges,
+    refuse_others,
+)
 from foretell.models.neural.transformer import Layer, Transformer
 from foretell.tokenizers import load_tokenizer
+
+VOCABULARY = 50257
+"""Tokens, where a configuration does not say."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,8 @@ class GPT2Sizes:
     heads: int
     layers: int
     dropout: float = 0.0
+    opening: int | None = None
+    """Token that texts begin with, if it is not the boundary that they end with."""
 
 
 class GPT2Layer(Layer):
@@ -76,7 +87,7 @@ class GPT2(Transformer):
     def __init__(self, sizes: GPT2Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.context = sizes.context
+        self.context, self.opening = sizes.context, sizes.opening
         self.embedding = nn.Embedding(sizes.vocabulary, sizes.width)
         self.positions = nn.Embedding(sizes.context, sizes.width)
         self.drop = Dropout(sizes.dropout)
@@ -115,15 +126,15 @@ class GPT2(Transformer):
         return F.linear(hidden, self.embedding.weight)
 
     def write(self, folder: Path, tokenizer: Tokenizer) -> None:
-        sizes = self.sizes
+        sizes, boundary = self.sizes, tokenizer.boundary
         config = {
             "architectures": ["GPT2LMHeadModel"],
             "model_type": "gpt2",
             "activation_function": "gelu_new",
             "attn_pdrop": 0.0,
-            "bos_token_id": tokenizer.boundary,
+            "bos_token_id": boundary if sizes.opening is None else sizes.opening,
             "embd_pdrop": sizes.dropout,
-            "eos_token_id": tokenizer.boundary,
+            "eos_token_id": boundary,
             "layer_norm_epsilon": 1e-5,
             "n_ctx": sizes.context,
             "n_embd": sizes.width,
@@ -156,25 +167,51 @@ NAMES = Names(
         "mlp_out": "mlp.c_proj",
     },
     turned=("attention_in", "attention_out", "mlp_in", "mlp_out"),
+    # Masks that were once kept among the weights, and the embedding a second time.
+    ignored=r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight",
 )
 
 
-def read_network(folder: Path) -> GPT2:
-    """The network alone, from config.json and model.safetensors, whoever wrote them."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    network = GPT2(
-        GPT2Sizes(
-            vocabulary=config["vocab_size"],
-            context=config["n_positions"],
-            width=config["n_embd"],
-            heads=config["n_head"],
-            layers=config["n_layer"],
-            dropout=config["resid_pdrop"],
-        )
+def read_sizes(config: Fields, opening: int | None, most_layers: int) -> GPT2Sizes:
+    """From the facts of a config.json. Raises DamagedModel, or NotNative."""
+    width = config.whole("n_embd", 768, most=2**20)
+    for name, known, default in (
+        ("activation_function", ("gelu_new", "gelu_pytorch_tanh"), "gelu_new"),
+        ("n_inner", (4 * width,), 4 * width),
+        ("layer_norm_epsilon", (1e-5,), 1e-5),
+        ("scale_attn_weights", (True,), True),
+        ("scale_attn_by_inverse_layer_idx", (False,), False),
+        ("add_cross_attention", (False,), False),
+        ("tie_word_embeddings", (True,), True),
+        ("quantization_config", (None,), None),
+    ):
+        refuse_others(config, name, known, default)
+    heads = config.whole("n_head", 12, most=width)
+    if width % heads:
+        raise config.damaged("n_head", f"is {heads}, no divisor of {width}")
+    dropout = config.facts.get("resid_pdrop") or 0.0
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise config.damaged("resid_pdrop", "is no share from 0 to 1")
+    return GPT2Sizes(
+        vocabulary=config.whole("vocab_size", VOCABULARY),
+        context=config.whole("n_positions", 1024),
+        width=width,
+        heads=heads,
+        layers=config.whole("n_layer", 12, most=most_layers),
+        dropout=float(dropout),
+        opening=opening,
     )
-    names = list(network.state_dict())
-    network.load_state_dict(NAMES.restore(load_file(folder / "model.safetensors"), names))
-    return network
+
+
+def read_network(folder: Path) -> GPT2:
+    """The network alone, from config.json and safetensors, whoever wrote them. Raises
+    DamagedModel, or NotNative."""
+    config, shelf = read_fields(folder / "config.json"), Safetensors(folder)
+    _, opening = find_edges(folder, config, config.whole("vocab_size", VOCABULARY))
+    sizes = read_sizes(config, opening, len(shelf.names))
+    # The files that were first published have no prefix.
+    names = NAMES.without("transformer.") if "wte.weight" in shelf.names else NAMES
+    return build(lambda: GPT2(sizes), names, shelf)
 
 
 def load(folder: Path) -> NeuralModel:

@@ -1,10 +1,12 @@
 """Parts that layers are made of.
 
-Shape suffixes as in transformer.py.
+Shape suffixes as in transformer.py; P pairs of a head, E / 2.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import pi
 from typing import Any
 
 import torch
@@ -12,11 +14,36 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def angles(places_BT: Tensor, *, size: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (B, 1, T, E / 2) by which rotary positions turn (Su et al. 2021):
-    place * base^(-2i / E) for the pair i."""
-    speeds = base ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
-    turns = places_BT[:, None, :, None].float() * speeds
+@dataclass(frozen=True)
+class Stretch:
+    """Rotary positions slowed down, so that a model reads more than it was first trained on."""
+
+    factor: float
+    """By which slow pairs, or all, turn more slowly."""
+    original: int | None = None
+    """Tokens that it was first trained on; None: all pairs are slowed alike (Chen et al. 2023)."""
+    low: float = 1.0
+    high: float = 4.0
+    """Pairs that turn less than low times over the original length are slowed, those that turn
+    more than high times are not, and between them it is a matter of degree (Llama 3.1)."""
+
+
+def speeds(size: int, base: float, stretch: Stretch | None = None) -> Tensor:
+    """Radians by which each of the pairs (E / 2,) of a head turns from one place to the next."""
+    # In the order of operations of `transformers`: far from the beginning, a last bit counts.
+    plain = 1.0 / base ** (torch.arange(0, size, 2, dtype=torch.float32) / size)
+    if stretch is None:
+        return plain
+    if stretch.original is None:
+        return plain / stretch.factor
+    turns = stretch.original / (2 * pi / plain)
+    kept = ((turns - stretch.low) / (stretch.high - stretch.low)).clamp(0, 1)
+    return (1 - kept) * plain / stretch.factor + kept * plain
+
+
+def angles(places_BT: Tensor, speeds_P: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (B, 1, T, P) by which rotary positions turn (Su et al. 2021)."""
+    turns = places_BT[:, None, :, None].float() * speeds_P
     return turns.cos(), turns.sin()
 
 

@@ -11,19 +11,25 @@ may have fewer heads than queries (Ainslie et al. 2023). Shape suffixes as in tr
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.models.neural.layers import angles, rotate
+from foretell.fields import Fields, read_fields
+from foretell.models.neural.layers import Stretch, angles, rotate, speeds
 from foretell.models.neural.network import NeuralModel, write_weights
-from foretell.models.neural.published import Names
+from foretell.models.neural.published import (
+    Names,
+    Safetensors,
+    build,
+    find_edges,
+    refuse_others,
+)
 from foretell.models.neural.transformer import Layer, Transformer
 from foretell.tokenizers import load_tokenizer
 
@@ -47,11 +53,17 @@ class LlamaSizes:
     """Added to the mean square in norms."""
     tied: bool = False
     """True if the softmax has the embedding's weights."""
+    head: int | None = None
+    """Size of a head, if it is not width over heads."""
+    stretch: Stretch | None = None
+    """Of the rotary positions."""
+    opening: int | None = None
+    """Token that texts begin with, if it is not the boundary that they end with."""
 
     @property
     def size(self) -> int:
         """Of a head."""
-        return self.width // self.heads
+        return self.head or self.width // self.heads
 
 
 class LlamaLayer(Layer):
@@ -60,12 +72,12 @@ class LlamaLayer(Layer):
     def __init__(self, sizes: LlamaSizes) -> None:
         super().__init__()
         self.size = sizes.size
-        shared = sizes.key_heads * sizes.size
+        own, shared = sizes.heads * sizes.size, sizes.key_heads * sizes.size
         self.attention_norm = nn.RMSNorm(sizes.width, eps=sizes.epsilon)
-        self.query = nn.Linear(sizes.width, sizes.width, bias=False)
+        self.query = nn.Linear(sizes.width, own, bias=False)
         self.key = nn.Linear(sizes.width, shared, bias=False)
         self.value = nn.Linear(sizes.width, shared, bias=False)
-        self.attention_out = nn.Linear(sizes.width, sizes.width, bias=False)
+        self.attention_out = nn.Linear(own, sizes.width, bias=False)
         self.mlp_norm = nn.RMSNorm(sizes.width, eps=sizes.epsilon)
         self.gate = nn.Linear(sizes.width, sizes.inner, bias=False)
         self.up = nn.Linear(sizes.width, sizes.inner, bias=False)
@@ -94,7 +106,7 @@ class Llama(Transformer):
     def __init__(self, sizes: LlamaSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.context = sizes.context
+        self.context, self.opening = sizes.context, sizes.opening
         self.embedding = nn.Embedding(sizes.vocabulary, sizes.width)
         self.layers = nn.ModuleList(LlamaLayer(sizes) for _ in range(sizes.layers))
         self.norm = nn.RMSNorm(sizes.width, eps=sizes.epsilon)
@@ -124,20 +136,21 @@ class Llama(Transformer):
         return x_BTD
 
     def turns(self, places_BT: Tensor) -> tuple[Tensor, Tensor]:
-        return angles(places_BT, size=self.sizes.size, base=self.sizes.base)
+        sizes = self.sizes
+        return angles(places_BT, speeds(sizes.size, sizes.base, sizes.stretch))
 
     def logits(self, hidden: Tensor) -> Tensor:
         head = self.embedding if self.head is None else self.head
         return F.linear(hidden, head.weight)
 
     def write(self, folder: Path, tokenizer: Tokenizer) -> None:
-        sizes = self.sizes
+        sizes, boundary = self.sizes, tokenizer.boundary
         config = {
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
             "attention_bias": False,
-            "bos_token_id": tokenizer.boundary,
-            "eos_token_id": tokenizer.boundary,
+            "bos_token_id": boundary if sizes.opening is None else sizes.opening,
+            "eos_token_id": boundary,
             "head_dim": sizes.size,
             "hidden_act": "silu",
             "hidden_size": sizes.width,
@@ -148,6 +161,7 @@ class Llama(Transformer):
             "num_hidden_layers": sizes.layers,
             "num_key_value_heads": sizes.key_heads,
             "rms_norm_eps": sizes.epsilon,
+            "rope_scaling": _describe(sizes.stretch),
             "rope_theta": sizes.base,
             "tie_word_embeddings": sizes.tied,
             "vocab_size": sizes.vocabulary,
@@ -174,31 +188,89 @@ NAMES = Names(
         "up": "mlp.up_proj",
         "down": "mlp.down_proj",
     },
+    ignored=r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq",
 )
 
 
-def read_network(folder: Path) -> Llama:
-    """The network alone, from config.json and model.safetensors, whoever wrote them."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    # Since version 5, `transformers` writes the base among other facts on rotary positions.
-    rotary = config.get("rope_parameters") or config
-    network = Llama(
-        LlamaSizes(
-            vocabulary=config["vocab_size"],
-            context=config["max_position_embeddings"],
-            width=config["hidden_size"],
-            heads=config["num_attention_heads"],
-            layers=config["num_hidden_layers"],
-            inner=config["intermediate_size"],
-            key_heads=config["num_key_value_heads"],
-            base=rotary["rope_theta"],
-            epsilon=config["rms_norm_eps"],
-            tied=config["tie_word_embeddings"],
-        )
+def _describe(stretch: Stretch | None) -> dict[str, float | str] | None:
+    """Facts on slowed positions, as configurations have them."""
+    if stretch is None:
+        return None
+    if stretch.original is None:
+        return {"rope_type": "linear", "factor": stretch.factor}
+    return {
+        "rope_type": "llama3",
+        "factor": stretch.factor,
+        "original_max_position_embeddings": stretch.original,
+        "low_freq_factor": stretch.low,
+        "high_freq_factor": stretch.high,
+    }
+
+
+def _stretch(rotary: Fields) -> Stretch | None:
+    # The older name is `type`.
+    name = "type" if "rope_type" not in rotary.facts else "rope_type"
+    refuse_others(rotary, name, ("default", "linear", "llama3"), "default")
+    kind = rotary.word(name, "default")
+    if kind == "default":
+        return None
+    if kind == "linear":
+        return Stretch(rotary.real("factor"))
+    low, high = rotary.real("low_freq_factor"), rotary.real("high_freq_factor")
+    if low >= high:
+        raise rotary.damaged("high_freq_factor", f"is {high}, not above the low {low}")
+    return Stretch(
+        rotary.real("factor"), rotary.whole("original_max_position_embeddings"), low, high
     )
-    names = list(network.state_dict())
-    network.load_state_dict(NAMES.restore(load_file(folder / "model.safetensors"), names))
-    return network
+
+
+def read_sizes(config: Fields, opening: int | None, most_layers: int) -> LlamaSizes:
+    """From the facts of a config.json. Raises DamagedModel, or NotNative."""
+    for name, known, default in (
+        ("hidden_act", ("silu", "swish"), "silu"),
+        ("attention_bias", (False,), False),
+        ("mlp_bias", (False,), False),
+        ("quantization_config", (None,), None),
+    ):
+        refuse_others(config, name, known, default)
+    # Since version 5, `transformers` writes the base among other facts on rotary positions.
+    rotary = config.inside("rope_parameters")
+    base = rotary.facts.get("rope_theta") or config.facts.get("rope_theta")
+    scaling = rotary if rotary.facts else config.inside("rope_scaling")
+    vocabulary = config.whole("vocab_size")
+    width = config.whole("hidden_size", most=2**20)
+    heads = config.whole("num_attention_heads", most=width)
+    key_heads = config.whole("num_key_value_heads", heads, most=heads)
+    if heads % key_heads:
+        raise config.damaged("num_key_value_heads", f"is {key_heads}, no divisor of {heads} heads")
+    size = config.whole("head_dim", width // heads, most=2**16)
+    if size % 2 or ("head_dim" not in config.facts and width % heads):
+        raise config.damaged("num_attention_heads", f"is {heads}, which makes no heads of {width}")
+    return LlamaSizes(
+        vocabulary=vocabulary,
+        context=config.whole("max_position_embeddings", 2048),
+        width=width,
+        heads=heads,
+        layers=config.whole("num_hidden_layers", most=most_layers),
+        inner=config.whole("intermediate_size", most=2**24),
+        key_heads=key_heads,
+        base=Fields(config.where, {"rope_theta": base}).real("rope_theta", 10_000.0),
+        epsilon=config.real("rms_norm_eps", 1e-6),
+        tied=config.flag("tie_word_embeddings", False),
+        head=None if size * heads == width else size,
+        stretch=_stretch(scaling),
+        opening=opening,
+    )
+
+
+def read_network(folder: Path) -> Llama:
+    """The network alone, from config.json and safetensors, whoever wrote them. Raises
+    DamagedModel, or NotNative."""
+    config, shelf = read_fields(folder / "config.json"), Safetensors(folder)
+    _, opening = find_edges(folder, config, config.whole("vocab_size"))
+    sizes = read_sizes(config, opening, len(shelf.names))
+    ignored = NAMES.ignored + (r"|lm_head\.weight" if sizes.tied else "")
+    return build(lambda: Llama(sizes), replace(NAMES, ignored=ignored), shelf)
 
 
 def load(folder: Path) -> NeuralModel:

@@ -33,6 +33,8 @@ from foretell.contracts.tokenizer import Tokenizer
 
 LOGITS_AT_ONCE = 2**22
 """Most logits held while scoring; (B, T, V) never exists whole."""
+HIDDEN_AT_ONCE = 2**26
+"""Most numbers in the hidden vectors of rows that are scored together."""
 
 
 class Memory(Protocol):
@@ -51,6 +53,18 @@ class Network(nn.Module):
     """All that decides the shape of the weights; a frozen dataclass with a repr."""
     context: int | None
     embedding: nn.Embedding
+    opening: int | None = None
+    """Token that texts begin with, of weights for which it is not the boundary that they end
+    with."""
+
+    @property
+    def hidden(self) -> int:
+        """Size D of what `read` gives for a token."""
+        return self.embedding.embedding_dim
+
+    def first_token(self, tokenizer: Tokenizer) -> int:
+        """What is read before a text."""
+        return tokenizer.boundary if self.opening is None else self.opening
 
     def outer_tables(self) -> list[nn.Module]:
         """Modules whose weight (rows, D) has a row a token or n-gram; they learn at other rates
@@ -130,6 +144,7 @@ class NeuralModel:
         self.family = network.family
         self.tokenizer = tokenizer
         self.context = network.context
+        self._first = network.first_token(tokenizer)
         truncatable = hasattr(type(network.empty_memory(1)), "truncate")
         self._state = TruncatableState if truncatable else NeuralState
 
@@ -147,8 +162,8 @@ class NeuralModel:
         if mid_text:
             nothing = np.zeros((rows, 0, self.tokenizer.vocabulary_size), np.float32)
             return Step(nothing, self._state(np.zeros(rows, np.int32), memory))
-        boundary = np.full((rows, 1), self.tokenizer.boundary, np.int32)
-        return self._read(self._state(np.zeros(rows, np.int32), memory), boundary, 1)
+        first = np.full((rows, 1), self._first, np.int32)
+        return self._read(self._state(np.zeros(rows, np.int32), memory), first, 1)
 
     @torch.inference_mode()
     def advance(
@@ -197,7 +212,13 @@ class NeuralModel:
                 f"a row of {lengths.max()} tokens is longer than the {self.context} that this "
                 "model reads; wrap it in foretell.models.Sliding"
             )
-        out, _ = self._score_on(self.network.empty_memory(len(tokens)), tokens, first=True)
+        size = max(1, HIDDEN_AT_ONCE // (self.network.hidden * max(1, tokens.shape[1])))
+        pieces = [tokens[at : at + size] for at in range(0, max(1, len(tokens)), size)]
+        scores = [
+            self._score_on(self.network.empty_memory(len(piece)), piece, first=True)[0]
+            for piece in pieces
+        ]
+        out = np.concatenate(scores)
         return np.where(np.arange(tokens.shape[1]) < lengths[:, None], out, np.float32(0))
 
     def _score_on(
@@ -206,8 +227,8 @@ class NeuralModel:
         """ln P of tokens (B, T) given the memory; unless `first`, the first column is context."""
         rows, width = tokens.shape
         if first:
-            boundary = np.full((rows, 1), self.tokenizer.boundary, tokens.dtype)
-            tokens, width = np.concatenate([boundary, tokens], axis=1), width + 1
+            begun = np.full((rows, 1), self._first, tokens.dtype)
+            tokens, width = np.concatenate([begun, tokens], axis=1), width + 1
         if width < 2:
             return np.zeros((rows, width - 1), np.float32), memory
         ids = torch.from_numpy(tokens.astype(np.int64))
@@ -240,8 +261,9 @@ class UnlimitedModel(NeuralModel):
         for start in range(0, len(order), rows):
             group = order[start : start + rows]
             width = max(len(documents[index]) for index in group)
-            # Column 0 is the boundary, so every chunk is "one column of context, then targets".
-            grid = np.full((len(group), width + 1), self.tokenizer.boundary, np.int32)
+            # Column 0 is what texts begin with: every chunk is "one column of context, then
+            # targets".
+            grid = np.full((len(group), width + 1), self._first, np.int32)
             for row, index in enumerate(group):
                 grid[row, 1 : 1 + len(documents[index])] = documents[index]
             memory, scores = self.network.empty_memory(len(group)), []

@@ -1,11 +1,55 @@
-"""Published names of weights, as data: one reversible table a family, for saving and loading."""
+"""Weights that others published: their names as data, one reversible table a family, and the
+filling of a network from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
-from torch import Tensor
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from foretell.contracts.errors import DamagedModel, ForetellError
+from foretell.fields import Fields, read_fields
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+Built = TypeVar("Built", bound=nn.Module)
+
+
+class NotNative(ForetellError):
+    """A whole model that uses what the class built here does not have."""
+
+
+def refuse_others(fields: Fields, name: str, known: Collection[Any], default: Any) -> None:
+    """Raise NotNative if a fact is none of those `known`."""
+    found = fields.facts.get(name)
+    if (default if found is None else found) not in known:
+        raise NotNative(f"{fields.where}: {name} is {str(found)[:60]!r}, which is not built in")
+
+
+def find_edges(folder: Path, config: Fields, vocabulary: int) -> tuple[int, int | None]:
+    """The boundary of a folder's vocabulary, and the opening of texts if that is another token.
+    Raises DamagedModel."""
+    sources = [config]
+    if (folder / "generation_config.json").is_file():
+        sources.append(read_fields(folder / "generation_config.json"))
+    found: dict[str, int] = {}
+    for source in sources:
+        for name in ("eos_token_id", "bos_token_id"):
+            token = source.token(name, vocabulary)
+            if token is not None:
+                found.setdefault(name, token)
+    if "eos_token_id" not in found:
+        raise config.damaged("eos_token_id", "is missing")
+    boundary = found["eos_token_id"]
+    opening = found.get("bos_token_id", boundary)
+    return boundary, None if opening == boundary else opening
 
 
 @dataclass(frozen=True)
@@ -24,6 +68,8 @@ class Names:
     """Modules of a layer."""
     turned: Sequence[str] = ()
     """Modules of a layer whose matrices are input by output there; ours are output by input."""
+    ignored: str = r"(?!)"
+    """Pattern of names that stand in files and are no weights."""
 
     def published(self, name: str) -> str:
         """The name that others know a weight by. Raises KeyError if the table lacks it."""
@@ -32,18 +78,124 @@ class Names:
         _, index, part, leaf = name.split(".")
         return f"{self.layers}.{index}.{self.parts[part]}.{leaf}"
 
+    def without(self, prefix: str) -> Names:
+        """The same names where a file leaves the prefix out."""
+        whole = {ours: theirs.removeprefix(prefix) for ours, theirs in self.whole.items()}
+        return replace(self, whole=whole, layers=self.layers.removeprefix(prefix))
+
     def export(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our state_dict under the published names."""
-        return {self.published(name): self._turn(name, w) for name, w in weights.items()}
+        return {self.published(name): self.turn(name, w) for name, w in weights.items()}
 
-    def restore(self, weights: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-        """The reverse, for our `names`. Raises KeyError if one is missing or one is left over."""
-        wanted = {self.published(name): name for name in names}
-        if set(wanted) != set(weights):
-            odd = sorted(set(wanted) ^ set(weights))
-            raise KeyError(f"weights do not fit the sizes; missing or unused: {', '.join(odd[:4])}")
-        return {ours: self._turn(ours, weights[theirs]) for theirs, ours in wanted.items()}
+    def turn(self, name: str, weight: Tensor) -> Tensor:
+        """A weight of any shape as it is written elsewhere, and the other way round."""
+        return weight.T.contiguous() if self._turns(name) and weight.ndim == 2 else weight
 
-    def _turn(self, name: str, weight: Tensor) -> Tensor:
-        turned = name.startswith("layers.") and name.split(".")[2] in self.turned
-        return weight.T.contiguous() if turned and weight.ndim == 2 else weight
+    def shape(self, name: str, weight: Tensor) -> tuple[int, ...]:
+        """Of a weight of any shape as it is written elsewhere."""
+        return tuple(weight.shape[::-1] if self._turns(name) else weight.shape)
+
+    def _turns(self, name: str) -> bool:
+        return name.startswith("layers.") and name.split(".")[2] in self.turned
+
+
+class Shelf(Protocol):
+    """Weights by their published names, read as they are asked for."""
+
+    @property
+    def where(self) -> str:
+        """For errors."""
+        ...
+
+    @property
+    def names(self) -> Collection[str]: ...
+
+    def shape(self, name: str) -> tuple[int, ...]: ...
+
+    def read(self, name: str) -> Tensor:
+        """In float32, of the shape that `shape` gave."""
+        ...
+
+
+def build(kind: Callable[[], Built], names: Names, shelf: Shelf) -> Built:
+    """A network with the weights of a shelf. Nothing is made of its size before every name and
+    shape is known to fit.
+
+    kind: how the network is made. Raises DamagedModel, naming the weight.
+    """
+    with torch.device("meta"):
+        network = kind()
+    wanted = {names.published(name): name for name in network.state_dict()}
+    found = {name for name in shelf.names if not re.fullmatch(names.ignored, name)}
+    for problem, odd in (
+        ("is missing", wanted.keys() - found),
+        ("is not used", found - wanted.keys()),
+    ):
+        if odd:
+            raise DamagedModel(
+                f"{shelf.where}: weight {min(odd)[:80]} {problem} by the sizes that are written "
+                "beside; get the model again"
+            )
+    weights = network.state_dict()
+    for theirs, ours in wanted.items():
+        shape = names.shape(ours, weights[ours])
+        if shelf.shape(theirs) != shape:
+            raise DamagedModel(
+                f"{shelf.where}: weight {theirs} is {shelf.shape(theirs)}, and by the sizes that "
+                f"are written beside {shape}; get the model again"
+            )
+    filled = {ours: names.turn(ours, shelf.read(theirs)) for theirs, ours in wanted.items()}
+    network.load_state_dict(filled, assign=True)
+    return network
+
+
+class Safetensors:
+    """The shelf in a folder, in one file or in several with an index."""
+
+    def __init__(self, folder: Path) -> None:
+        self.where = str(folder)
+        self._files: dict[str, Any] = {}
+        for file in _files_of(folder):
+            try:
+                opened = safe_open(file, framework="pt")
+                self._files |= dict.fromkeys(opened.keys(), opened)
+            except (SafetensorError, OSError) as problem:
+                raise DamagedModel(
+                    f"{file} is no safetensors file: {str(problem)[:100]}; get the file again"
+                ) from None
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._files.keys()
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._files[name].get_slice(name).get_shape())
+
+    def read(self, name: str) -> Tensor:
+        found: Tensor = self._files[name].get_tensor(name)
+        if not found.is_floating_point():
+            raise NotNative(
+                f"{self.where}: weight {name} is of {found.dtype}, and floating point is read; "
+                "give the model that is not quantised"
+            )
+        return found.float()
+
+
+def _files_of(folder: Path) -> list[Path]:
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).is_file():
+        index = read_fields(folder / INDEX)
+        names = index.inside("weight_map").facts.values()
+        if not names or not all(
+            isinstance(name, str) and Path(name).name == name for name in names
+        ):
+            raise index.damaged("weight_map", "names no files beside it")
+        return [folder / name for name in sorted(set(names))]
+    pickles = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
+    if pickles:
+        raise DamagedModel(
+            f"{folder / pickles[0]} is a pickle, which can run any code when it is read, and is "
+            f"not opened; get the model as {WEIGHTS}"
+        )
+    raise DamagedModel(f"{folder} has no {WEIGHTS}; give a folder that has it")

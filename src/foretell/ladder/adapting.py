@@ -1,0 +1,213 @@
+"""A model that exists, taught a user's text: what `foretell adapt` does.
+
+before and after, on the held-out part of the text and on a general one, paired by document: what
+was gained, and what was forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foretell import models
+from foretell.contracts.errors import ForetellError, MissingExtra
+from foretell.contracts.learner import Budget
+from foretell.corpus.source import LoadedCorpus, load_corpus, load_texts
+from foretell.evaluation.comparing import Score, measure
+from foretell.evaluation.intervals import Difference
+from foretell.interop.doors import open_model
+from foretell.ladder.machine import describe_versions, has_networks, set_threads
+from foretell.ladder.options import AdaptOptions, Method
+from foretell.ladder.single import checkpoints_of, naming_the_rate
+from foretell.storage import locked, new_folder, refuse_existing
+from foretell.training.fit import Glance, Run, fit
+from foretell.training.journal import EVENTS, LINES, Journal
+
+RECORD, LOW_RANK = "adapting.json", "low_rank.safetensors"
+SMALL = 5_000_000
+"""Parameters up to which all of them learn, if nothing is said."""
+GENERAL_BYTES, PASSAGE = 20_000, 1_000
+"""Of the general text that are read, before and after, in passages of so many characters."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a text cost, before and after."""
+
+    before: Score
+    after: Score
+
+    @property
+    def difference(self) -> Difference:
+        """Bits per byte after minus before, paired by document."""
+        return self.after.against(self.before)
+
+    def as_dict(self) -> dict[str, Any]:
+        difference = self.difference
+        return {
+            "before": asdict(self.before.bits_per_byte),
+            "after": asdict(self.after.bits_per_byte),
+            "difference": {**asdict(difference.interval), "p_value": difference.p_value},
+            "documents": len(self.after.evidence),
+            "signature": str(self.after.signature),
+        }
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What adapting did."""
+
+    method: Method
+    parameters: int
+    """Of the model."""
+    learned: int
+    """Numbers that learned."""
+    run: Run
+    held_out: Change
+    general: Change
+    general_title: str
+
+
+def adapt_into(
+    out: Path,
+    name: str,
+    corpus: LoadedCorpus,
+    options: AdaptOptions,
+    *,
+    watch: Callable[[Glance], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Adapted:
+    """Teach a model a text and write what it became to `out`, low-rank parts merged.
+
+    name: as for `open_model`. Checkpoints stand in OUT.checkpoints until it is finished, and the
+    same call goes on from them. Raises ForetellError if model or options cannot be used,
+    OutputExists.
+    """
+    refuse_existing(out)
+    if not has_networks():
+        raise MissingExtra('adapting needs PyTorch: pip install "foretell[neural]"')
+    from foretell.models.neural.low_rank import changes, merge
+    from foretell.models.neural.network import NeuralModel, write_weights
+    from foretell.training.adapting import build_adapting
+
+    set_threads(options.threads)
+    model = open_model(name)
+    if not isinstance(model, NeuralModel):
+        raise ForetellError(
+            f"{name} is a {model.family}, which is not learned by descent; adapt a network"
+        )
+    parameters = sum(weight.numel() for weight in model.network.parameters())
+    method: Method = options.method or ("all" if parameters <= SMALL else "lora")
+    title, general = _general(options)
+    split = corpus.split
+    train, stopping, held_out = (
+        [document.text for document in part]
+        for part in (split.train, split.stopping, split.held_out)
+    )
+
+    def measured(reader: NeuralModel) -> list[Score]:
+        # Where passages end says nothing.
+        pairs = ((held_out, not split.passages), (general, False))
+        return [measure(reader, texts, end_of_text=end) for texts, end in pairs]
+
+    before = measured(model)
+    learner = build_adapting(
+        model,
+        method=method,
+        rank=options.rank,
+        seed=options.seed,
+        learning_rate=options.learning_rate,
+        origin=_identify(model),
+    )
+    learned = sum(p.numel() for p in model.network.parameters() if p.requires_grad)
+    work = checkpoints_of(out)
+    with locked(work):
+        with Journal(work) as journal, naming_the_rate(learner):
+            watchers = [each for each in (watch, journal) if each is not None]
+
+            def watch_all(glance: Glance) -> None:
+                for each in watchers:
+                    each(glance)
+
+            run = fit(
+                learner,
+                train,
+                budget=Budget.parse(options.budget),
+                held_out=stopping,
+                checkpoints=work,
+                watch=watch_all,
+                stop=stop,
+            )
+        parts = changes(model.network)
+        merge(model.network)
+        adapted = learner.model()
+        pairs = zip(before, measured(adapted), strict=True)
+        own, other = (Change(*pair) for pair in pairs)
+        result = Adapted(method, parameters, learned, run, own, other, title)
+        with new_folder(out) as folder:
+            for file in (LINES, EVENTS):
+                if (work / file).exists():
+                    shutil.move(work / file, folder / file)
+            if parts:
+                write_weights(folder / LOW_RANK, parts)
+            record = _describe(result, name, corpus, options)
+            text = json.dumps(record, ensure_ascii=False, indent=1)
+            (folder / RECORD).write_text(text + "\n", "utf-8")
+            models.write(adapted, folder)
+        shutil.rmtree(work, ignore_errors=True)
+    return result
+
+
+def _identify(model: Any) -> str:
+    """A hash of what the model began as: the same call goes on, one for another model does not."""
+    digest = sha256(model.tokenizer.fingerprint.encode())
+    for name, weight in model.network.named_parameters():
+        flat = weight.detach().flatten()
+        sample = flat[:: max(1, len(flat) // 64)].tolist()
+        digest.update(f"{name} {tuple(weight.shape)} {sample}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _general(options: AdaptOptions) -> tuple[str, list[str]]:
+    """Passages by which forgetting shows: the beginning of the text given, else held-out parts of
+    the documentation inside Python. Raises ForetellError if there is only one."""
+    if options.general is not None:
+        title, found = options.general, load_texts(Path(options.general))
+    else:
+        corpus = load_corpus(None)
+        title, found = corpus.title, [document.text for document in corpus.split.held_out]
+    passages: list[str] = []
+    for text in found:
+        passages += [text[at : at + PASSAGE] for at in range(0, len(text), PASSAGE)]
+    sizes = np.cumsum([len(passage.encode()) for passage in passages])
+    passages = passages[: int(np.searchsorted(sizes, GENERAL_BYTES)) + 1]
+    if len(passages) < 2:
+        raise ForetellError(
+            f"{title} is too short to tell forgetting from chance; give a longer one"
+        )
+    return title, passages
+
+
+def _describe(
+    result: Adapted, name: str, corpus: LoadedCorpus, options: AdaptOptions
+) -> dict[str, Any]:
+    return {
+        "model": name,
+        "text": corpus.path,
+        "fingerprint": corpus.fingerprint,
+        "options": asdict(options),
+        "method": result.method,
+        "parameters": result.parameters,
+        "learned": result.learned,
+        "held_out": result.held_out.as_dict(),
+        "general": {"text": result.general_title, **result.general.as_dict()},
+        "run": asdict(result.run),
+        "versions": describe_versions(),
+    }

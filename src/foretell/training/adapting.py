@@ -1,0 +1,49 @@
+"""Learners that begin with weights of another text: all of them learn (`all`), or low-rank parts
+beside them (`lora`)."""
+
+from __future__ import annotations
+
+from foretell.models.neural.low_rank import attach
+from foretell.models.neural.network import NeuralModel
+from foretell.training.gradient import GradientLearner, GradientSettings
+
+RATES = {"lora": 2e-3, "all": 1e-4}
+"""Of AdamW; docs/decisions/adapting.md."""
+TOKENS, WIDTH = 1024, 256
+"""Of an update, and of a row."""
+MEMORY_TOKENS = 512
+"""Read together: logits of a large vocabulary take most of the memory."""
+
+
+def build_adapting(
+    model: NeuralModel,
+    *,
+    method: str,
+    rank: int,
+    seed: int,
+    learning_rate: float | None,
+    origin: str,
+) -> GradientLearner:
+    """A learner that goes on with a model's network, in place. origin: what the model is.
+
+    Raises ForetellError for a network that has no matrices of the kind that `lora` needs.
+    """
+    if method == "lora":
+        attach(model.network, rank=rank, seed=seed)
+        origin = f"{origin} rank {rank}"
+    else:
+        model.network.requires_grad_(True)
+    width = min(WIDTH, model.context or WIDTH)
+    rows = max(1, TOKENS // width)
+    settings = GradientSettings(
+        rows=rows,
+        width=width,
+        learning_rate=learning_rate or RATES[method],
+        matrix_learning_rate=None,
+        weight_decay=0.0,
+        warm_up=0.05,
+        decay=0.95,
+        seed=seed,
+        rows_at_once=max(1, MEMORY_TOKENS // width),
+    )
+    return GradientLearner(model.network, model.tokenizer, settings, origin=origin)
