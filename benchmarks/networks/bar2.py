@@ -26,6 +26,7 @@ from foretell.planning.resources import count_compute
 from foretell.planning.shapes import Shape, gpt2
 from foretell.tokenizers import Bytes
 from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.networks import faster_precision
 from foretell.training.schedules import warm_up_then_decay
 
 RATIO, UTILISATION = 2.2, 0.65
@@ -64,6 +65,7 @@ class Ours:
             weight_decay=DECAY,
             warm_up=WARM_UP,
             decay=0.0,
+            precision=faster_precision(),
             seed=seed,
         )
         self.learner = GradientLearner(network, Bytes(), settings)

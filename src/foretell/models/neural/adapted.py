@@ -124,7 +124,8 @@ class Adapted(Network):
         for layer, (keys, values) in enumerate(kept):
             cache.update(keys, values, layer)
         logits = self.model(tokens, use_cache=True, **{self._cache_word: cache}).logits
-        return logits, tuple((layer.keys, layer.values) for layer in cache.layers)
+        layers: Any = cache.layers
+        return logits, tuple((layer.keys, layer.values) for layer in layers)
 
     @torch.inference_mode()
     def _has_plain_cache(self) -> bool:
