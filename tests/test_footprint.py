@@ -11,10 +11,11 @@ from foretell import footprint
 
 @pytest.fixture
 def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Files that say what a container may have, and has."""
+    """Files that say what a container may have, and has; `parts` beside them says of what kind."""
     limit, used = tmp_path / "limit", tmp_path / "used"
     monkeypatch.setattr(footprint, "LIMITS", (str(tmp_path / "none"), str(limit)))
     monkeypatch.setattr(footprint, "USES", (str(used),))
+    monkeypatch.setattr(footprint, "PARTS", (str(tmp_path / "parts"),))
     return limit, used
 
 
@@ -38,6 +39,21 @@ def test_a_container_has_what_its_limit_says(container: tuple[Path, Path]) -> No
     assert footprint.free_memory() == 0
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        "anon 9\nactive_file 20000000\ninactive_file 30000000\n",
+        "active_file 1\ninactive_file 2\ntotal_active_file 50000000\ntotal_inactive_file 0\n",
+    ],
+)
+def test_copies_of_files_give_way(container: tuple[Path, Path], parts: str) -> None:
+    limit, used = container
+    limit.write_text("104857600\n")
+    used.write_text("100000000\n")
+    (used.parent / "parts").write_text(parts)
+    assert footprint.free_memory() == 54_857_600
+
+
 def test_a_peak_stays_and_is_a_process_of_its_own() -> None:
     """Also below the peak of whoever started it."""
     script = (
@@ -55,5 +71,8 @@ def test_a_peak_stays_and_is_a_process_of_its_own() -> None:
 def test_where_no_peak_is_kept_there_is_what_is_held(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(footprint, "STATUS", str(tmp_path / "none"))
-    assert 1e6 < footprint.peak_memory() <= footprint.whole_memory()
+    """As where Linux is imitated, and its status says less."""
+    (tmp_path / "less").write_text("Name:\tpython\n")
+    for name in ("none", "less"):
+        monkeypatch.setattr(footprint, "STATUS", str(tmp_path / name))
+        assert 1e6 < footprint.peak_memory() <= footprint.whole_memory()

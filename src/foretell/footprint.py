@@ -11,7 +11,11 @@ import psutil
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
-"""Where Linux says how much memory a container may have, and has."""
+PARTS = ("/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat")
+"""Where Linux says how much memory a container may have, and has, and of what kind."""
+FILES = ("active_file", "inactive_file")
+FILES_BELOW = tuple(f"total_{name}" for name in FILES)
+"""Copies of files, which give way to programs; in the older Linux, those of all groups below."""
 STATUS = "/proc/self/status"
 
 
@@ -23,7 +27,9 @@ def whole_memory() -> int:
 def free_memory() -> int:
     """Bytes that programs may still take."""
     free, limit = int(psutil.virtual_memory().available), _limit()
-    return free if limit is None else min(free, max(0, limit - (_read(USES) or 0)))
+    if limit is None:
+        return free
+    return min(free, max(0, limit - max(0, (_read(USES) or 0) - _copies_of_files())))
 
 
 def peak_memory() -> int:
@@ -34,14 +40,29 @@ def peak_memory() -> int:
     try:
         lines = Path(STATUS).read_text("ascii", "replace").splitlines()
     except OSError:
-        return int(psutil.Process().memory_info().rss)
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        lines = []
+    peaks = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    peak = next(peaks, None)
+    return int(psutil.Process().memory_info().rss) if peak is None else peak
 
 
 def _limit() -> int | None:
     limit = _read(LIMITS)
     # The older Linux has a number beyond all memory where the newer one has "max".
     return None if limit is None or limit >= psutil.virtual_memory().total else limit
+
+
+def _copies_of_files() -> int:
+    """Bytes of a container's use that are copies of files."""
+    for place in PARTS:
+        try:
+            lines = Path(place).read_text("ascii").splitlines()
+        except OSError:
+            continue  # Not Linux, or no container.
+        counts = {name: int(count) for name, _, count in (line.partition(" ") for line in lines)}
+        names = FILES_BELOW if FILES_BELOW[0] in counts else FILES
+        return sum(counts.get(name, 0) for name in names)
+    return 0
 
 
 def _read(places: tuple[str, ...]) -> int | None:

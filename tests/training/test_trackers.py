@@ -28,7 +28,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     fake = SimpleNamespace(
         init=init,
         log=lambda entry, step: calls.append(("log", (step, entry))),
-        finish=lambda: calls.append(("finish", None)),
+        finish=lambda exit_code=0: calls.append(("finish", exit_code)),
+        origin="somewhere",
     )
     monkeypatch.setattr(trackers, "find_spec", lambda name: fake)
     monkeypatch.setattr(trackers, "import_module", lambda name: fake)
@@ -64,13 +65,42 @@ def test_another_run_has_another_name(told: list[tuple[str, Any]], tmp_path: Pat
     assert told[0][1]["name"] != told[2][1]["name"]
 
 
+def test_a_tracker_that_breaks_is_told_no_more_and_the_run_goes_on(
+    told: list[tuple[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log(entry: Any, step: int) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(trackers.import_module("wandb"), "log", log)
+    with Journal(tmp_path, tensorboard=False, tracker=Tracker("wandb", "mine", {})) as watch:
+        with pytest.warns(UserWarning, match="wandb is told no more: ConnectionError"):
+            watch(glance(1, 1))
+        watch(glance(2, 2))
+    assert told[-1] == ("finish", 0)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Journal(tmp_path, tensorboard=False, tracker=Tracker("wandb", "mine", {})),
+    ):
+        raise KeyboardInterrupt
+    assert told[-1] == ("finish", 1)
+
+
+def test_a_folder_of_that_name_is_no_tracker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nothing_but_a_folder").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ForetellError, match="needs it"):
+        trackers.refuse_missing("nothing_but_a_folder")
+
+
 def test_a_tracker_that_refuses_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def init(**about: Any) -> None:
         raise RuntimeError("No account.\nRead our page.")
 
-    fake = SimpleNamespace(init=init)
+    fake = SimpleNamespace(init=init, origin="somewhere")
     monkeypatch.setattr(trackers, "find_spec", lambda name: fake)
     monkeypatch.setattr(trackers, "import_module", lambda name: fake)
     journal = Journal(tmp_path, tracker=Tracker("wandb", "mine", {}))

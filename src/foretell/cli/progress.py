@@ -158,8 +158,9 @@ class Display:
 
     def _watch(self, glance: Glance) -> None:
         curve = [point.bits_per_byte for point in glance.curve]
-        # Until the held-out text is first read, what the training text says.
-        loss = f"{curve[-1]:.3f} bits/byte" if curve else f"{glance.nats_per_token:.2f} nats/token"
+        # Until the held-out text is first read, what the training text says; counting says nothing.
+        nats = f"{glance.nats_per_token:.2f} nats/token" if glance.nats_per_token else ""
+        loss = f"{curve[-1]:.3f} bits/byte" if curve else nats
         rate, memory = glance.tokens_per_second, peak_memory()
         said = f"{loss} {sparkline(curve):<{LOOKS}} {rate / 1e3:.1f}k tok/s {memory / 1e9:.1f} GB"
         self._update(completed=glance.spent, said=said)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 HELP = "train one model on a text"
+PICTURE = "training.png"
 
 
 def add(parser: ArgumentParser) -> None:
@@ -31,9 +32,7 @@ def run(arguments: Namespace) -> int:
     from foretell.ladder import single, streamed
     from foretell.ladder.laws import check_trained
     from foretell.report.scaling import check_line
-    from foretell.report.training import draw
     from foretell.storage import refuse_existing
-    from foretell.training.journal import LINES
 
     options = options_of(TrainOptions, arguments)
     path = text_of(arguments)
@@ -63,7 +62,6 @@ def run(arguments: Namespace) -> int:
         return 0
     if not trained.first:
         return 0
-    drawn = (out / LINES).exists() and draw(out / LINES, out / "training.png")
     check = None if large else check_trained(path, out, trained)
     bits, total, run = trained.score.bits_per_byte, trained.score.total, trained.run
     if arguments.json:
@@ -80,6 +78,7 @@ def run(arguments: Namespace) -> int:
             "predicted": None if check is None else asdict(check.predicted),
         }
         sys.stdout.write(json.dumps(found) + "\n")
+        _draw(out)
         return 0
     display.show(
         f"{out}: {bits.value:.3f} bits per byte [{bits.low:.3f}, {bits.high:.3f}] on "
@@ -87,7 +86,19 @@ def run(arguments: Namespace) -> int:
     )
     if check is not None:
         display.show(check_line(check))
-    picture = [("Picture", str(out / "training.png"))] if drawn else []
+    picture = [("Picture", str(out / PICTURE))] if _draw(out) else []
     then = (("Next", f'foretell generate {out} ""'), ("", f"foretell verify {out}"))
     display.show_commands((*picture, *then))
     return 0
+
+
+def _draw(out: Path) -> bool:
+    """The run as a picture beside its model, which is whole without it."""
+    from foretell.report.training import draw
+    from foretell.training.journal import LINES
+
+    try:
+        return (out / LINES).exists() and draw(out / LINES, out / PICTURE)
+    except OSError as problem:
+        sys.stderr.write(f"no picture: {problem}\n")
+        return False

@@ -278,31 +278,34 @@ def write_gguf(
 ) -> None:
     """A file of version 3. Whole numbers are written in 32 bits where they fit.
 
-    tensors: how each is to be written, and its weights (..., D), D a multiple of the block.
+    facts: `general.alignment` among them decides where tensors begin. tensors: how each is to be
+    written, and its weights (..., D), D a multiple of the block.
 
-    Raises OutputExists, and ValueError for a shape that makes no blocks.
+    Raises OutputExists, and ValueError for a shape that makes no blocks or a kind of number that
+    the format does not have.
     """
+    alignment: Any = facts.get("general.alignment", ALIGNMENT)
     head = [MAGIC, struct.pack("<IQQ", VERSIONS[-1], len(tensors), len(facts))]
     for name, value in facts.items():
         head += [_text(name), *_value(value)]
     at = 0
     for name, (kind, weights) in tensors.items():
-        if weights.ndim == 0 or weights.shape[-1] % kind.size:
+        if weights.size == 0 or weights.ndim == 0 or weights.shape[-1] % kind.size:
             raise ValueError(f"{name} of {weights.shape} makes no blocks of {kind.size}")
         head += [_text(name), struct.pack("<I", weights.ndim)]
         head += [struct.pack(f"<{weights.ndim}Q", *weights.shape[::-1])]
         head += [struct.pack("<IQ", kind.number, at)]
-        at += _aligned(weights.size // kind.size * kind.width)
+        at += _aligned(weights.size // kind.size * kind.width, alignment)
     with new_file(path) as file:
         start = sum(file.write(part) for part in head)
-        file.write(bytes(_aligned(start) - start))
+        file.write(bytes(_aligned(start, alignment) - start))
         for kind, weights in tensors.values():
             written = file.write(quantise(kind, weights.astype(np.float32, copy=False)).data)
-            file.write(bytes(_aligned(written) - written))
+            file.write(bytes(_aligned(written, alignment) - written))
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _aligned(size: int, alignment: int) -> int:
+    return -(-size // alignment) * alignment
 
 
 def _text(text: str) -> bytes:
@@ -321,11 +324,15 @@ def _value(value: Fact | Sequence[str]) -> list[bytes]:
         return [struct.pack("<IIQ", LIST, TEXT, len(texts)), *texts]
     number = np.array(value)
     if number.dtype.kind == "i":
-        number = number.astype("<u4" if 0 <= value < 2**32 else "<i8")
+        fitting = (kind for kind in ("<u4", "<i4") if np.can_cast(np.min_scalar_type(value), kind))
+        number = number.astype(next(fitting, "<i8"))
     elif number.dtype.kind == "f":
         number = number.astype("<f4")
     return [struct.pack("<I", _kind(number)), number.tobytes()]
 
 
 def _kind(numbers: NDArray[Any]) -> int:
-    return next(kind for kind, dtype in NUMBERS.items() if dtype == numbers.dtype)
+    found = next((kind for kind, dtype in NUMBERS.items() if dtype == numbers.dtype), None)
+    if found is None:
+        raise ValueError(f"GGUF has no numbers of type {numbers.dtype}")
+    return found

@@ -77,9 +77,10 @@ def refuse_too_large(family: str, tokenizer: Tokenizer, scope: Scope, *, network
         for said, each in smaller
         if estimate_needs(family, tokenizer, each).memory * networks <= free
     )
+    advice = next(fits, "close other programs, or give a smaller vocabulary")
     raise ForetellError(
         f"training this {family} takes about {needed / 1e9:.1f} GB of memory, and "
-        f"{free / 1e9:.1f} GB are free; {next(fits, 'give a smaller --size')}"
+        f"{free / 1e9:.1f} GB are free; {advice}"
     )
 
 

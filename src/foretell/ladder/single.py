@@ -85,9 +85,9 @@ def prepare(
 
     Raises ForetellError for any option that cannot be used; writes nothing.
     """
+    refuse_unusable(options)
     texts = [document.text for document in corpus.split.train]
     set_threads(options.threads, processes=ranks.count)
-    Budget.parse(options.budget)
     size = sum(len(text.encode()) for text in texts)
     tokenizer = choose_tokenizer(options.tokenizer, options.size, texts, size)
     return build(tokenizer, options, scope or scope_of(corpus, options), ranks)
@@ -132,6 +132,10 @@ def scope_of(corpus: LoadedCorpus, options: TrainOptions) -> Scope:
 
 def refuse_unusable(options: TrainOptions) -> None:
     """Raises ForetellError for options that cannot be used, whatever the text."""
+    Budget.parse(options.budget)
+    thresholds(options)
+    if options.parameters is not None:
+        read_count("--parameters", options.parameters)
     if options.parameters is not None and options.model not in TRANSFORMERS:
         raise ForetellError(
             f"the size of a {options.model} cannot be chosen; leave --parameters out, or give "
@@ -155,7 +159,8 @@ def refuse_unusable(options: TrainOptions) -> None:
 
 
 def derive_scope(size: int, options: TrainOptions) -> Scope:
-    """The same for a text of so many bytes. Raises ForetellError."""
+    """What a network is made for that learns from a text of so many bytes. Raises
+    ForetellError."""
     refuse_unusable(options)
     given = options.parameters
     parameters = None if given is None else read_count("--parameters", given)

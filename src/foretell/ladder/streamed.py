@@ -117,7 +117,6 @@ def train_into(
     for options that cannot be used, OutputExists.
     """
     refuse_existing(out)
-    Budget.parse(options.budget)
     if options.model not in NETWORKS:
         raise ForetellError(
             f"{path} holds tokens, and a {options.model} model counts text; give --model lstm or "
@@ -246,6 +245,7 @@ def plan(
     path: Path, options: TrainOptions, *, progress: Callable[[int, int], None] | None = None
 ) -> PlannedRung:
     """What `train_into` would do. Reads the text once, trains the tokenizer; writes nothing."""
+    refuse_unusable(options)
     if holds_tokens(path):
         _refuse_other_tokenizer(path, options)
         text = open_streamed(path)

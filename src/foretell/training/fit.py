@@ -321,10 +321,13 @@ class _Loop:
         return self.latest() > self.lowest() + by * max(1.0, self.lowest() / 2)
 
     def lowest(self) -> float:
-        """Nats a token of the best batches so far, or of knowing nothing: a network may be worse
-        from its first update on."""
-        chance = log(self.learner.tokenizer.vocabulary_size)
-        return chance if self.position.lowest is None else self.position.lowest
+        """Nats a token of the best batches so far. At first those of knowing nothing, since a
+        network may be worse from its first update on, or of the first batch, if they are more: a
+        model of other text may begin below chance."""
+        if self.position.lowest is not None:
+            return self.position.lowest
+        first = self.recent[0]
+        return max(log(self.learner.tokenizer.vocabulary_size), first.nats / max(1, first.tokens))
 
     def latest(self) -> float:
         """Nats a token of the latest batches."""

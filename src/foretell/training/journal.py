@@ -10,6 +10,7 @@ on in the same file, from the checkpoint on.
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
@@ -48,6 +49,9 @@ class Journal:
     def __enter__(self) -> Self:
         """Raises ForetellError if the tracker does not begin."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.tensorboard:
+            # Seconds of import, which are not to be taken from the run's budget.
+            import_module("torch.utils.tensorboard")
         if self.tracker is not None:
             self._tracked = self.tracker.start(self.folder)
         return self
@@ -61,7 +65,7 @@ class Journal:
         if self._events is not None:
             self._events.close()
         if self._tracked is not None:
-            self._tracked.close()
+            self._tracked.close(failed=kind is not None)
 
     def __call__(self, glance: Glance) -> None:
         if not self._begun:
@@ -83,12 +87,13 @@ class Journal:
 
     def _begin(self, glance: Glance) -> None:
         """Drop the lines that a kill left beyond the checkpoint from which the run goes on."""
-        self._begun, self._points = True, len(glance.curve)
+        self._begun = True
         path = self.folder / LINES
         if path.exists():
             lines = path.read_text("utf-8").splitlines(keepends=True)
             kept = [line for line in lines if _updates(line) < glance.updates]
             path.write_text("".join(kept), "utf-8")
+            self._points = sum('"held_out_bits_per_byte"' in line for line in kept)
         if self.tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 

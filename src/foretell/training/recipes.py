@@ -45,7 +45,7 @@ class Scope:
     @staticmethod
     def of(budget: Budget, size: int, parameters: int | None = None) -> Scope:
         """Of a run on a text of `size` bytes. Tokens and passes count as the time that they would
-        take, so that a run repeated by tokens has the network that it had."""
+        take of a small network, roughly: other budgets may derive other networks."""
         tokens = budget.tokens or (budget.passes or 0) * size / BYTES_A_TOKEN
         seconds = budget.seconds or tokens / TOKENS_A_SECOND
         return Scope(seconds, size, budget.tokens, budget.passes, parameters)

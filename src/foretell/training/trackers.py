@@ -6,7 +6,7 @@ The two share their calls: init, log, finish. A run that is taken up again goes 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from warnings import warn
 
 from foretell.contracts.errors import ForetellError, MissingExtra
 
@@ -24,7 +25,9 @@ NAME = "tracker.txt"
 
 def refuse_missing(tracker: str) -> None:
     """Raises MissingExtra if it is not installed; does not import it."""
-    if find_spec(tracker) is None:
+    found = find_spec(tracker)
+    # A folder of that name, as wandb leaves one behind, is found too, and has no origin.
+    if found is None or found.origin is None:
         raise MissingExtra(f'--tracker {tracker} needs it: pip install "foretell[{tracker}]"')
 
 
@@ -45,9 +48,8 @@ class Tracker:
         """
         refuse_missing(self.kind)
         place = folder / NAME
-        if not place.exists():
-            place.write_text(f"{self.title}-{uuid4().hex[:8]}\n", "utf-8")
-        name = place.read_text("utf-8").strip()
+        began = place.exists()
+        name = place.read_text("utf-8").strip() if began else f"{self.title}-{uuid4().hex[:8]}"
         module = import_module(self.kind)
         more = {"id": name} if self.kind == "wandb" else {}
         try:
@@ -58,19 +60,47 @@ class Tracker:
                 )
         except Exception as problem:
             raise ForetellError(
-                f"{self.kind} does not begin a run: {str(problem).splitlines()[0].rstrip('. ')}; "
-                "set it up, or leave --tracker out"
+                f"{self.kind} does not begin a run: {_first_line(problem)}; set it up, or leave "
+                "--tracker out"
             ) from problem
-        return TrackedRun(module)
+        if not began:
+            place.write_text(f"{name}\n", "utf-8")
+        return TrackedRun(self.kind, module)
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrackedRun:
+    """A run that goes on there. What breaks there is said once, and does not end ours."""
+
+    kind: str
     module: Any
+    broken: bool = False
 
     def log(self, entry: Mapping[str, float], updates: int) -> None:
-        self.module.log(dict(entry), step=updates)
+        if not self.broken:
+            self._try(lambda: self.module.log(dict(entry), step=updates))
 
-    def close(self) -> None:
-        with redirect_stdout(sys.stderr):
-            self.module.finish()
+    def close(self, *, failed: bool = False) -> None:
+        """failed: the run ended by an error, as far as the tracker can be told so."""
+        told = {"exit_code": int(failed)} if self.kind == "wandb" else {}
+        self._try(lambda: self.module.finish(**told))
+
+    def _try(self, call: Callable[[], None]) -> None:
+        try:
+            # What they say is not the result of a command.
+            with redirect_stdout(sys.stderr):
+                call()
+        # Their failures are of every kind; a run of hours is worth more than its page.
+        except Exception as problem:
+            self.broken = True
+            warn(
+                f"{self.kind} is told no more: {_first_line(problem)}; the run goes on, and so do "
+                "its lines of JSON",
+                stacklevel=2,
+            )
+
+
+def _first_line(problem: Exception) -> str:
+    """What it says in one line; its kind, if it says nothing."""
+    lines = str(problem).splitlines()
+    return lines[0].rstrip(". ") if lines else type(problem).__name__
