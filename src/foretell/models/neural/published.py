@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.fields import Fields, read_fields
@@ -123,7 +125,7 @@ def build(kind: Callable[[], Built], names: Names, shelf: Shelf) -> Built:
 
     kind: how the network is made. Raises DamagedModel, naming the weight.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         network = kind()
     wanted = {names.published(name): name for name in network.state_dict()}
     found = {name for name in shelf.names if not re.fullmatch(names.ignored, name)}
@@ -144,9 +146,25 @@ def build(kind: Callable[[], Built], names: Names, shelf: Shelf) -> Built:
                 f"{shelf.where}: weight {theirs} is {shelf.shape(theirs)}, and by the sizes that "
                 f"are written beside {shape}; get the model again"
             )
-    filled = {ours: names.turn(ours, shelf.read(theirs)) for theirs, ours in wanted.items()}
+    # Weights are worked out in arrays, to which threads help.
+    with ThreadPoolExecutor() as threads:
+        read = zip(wanted.values(), threads.map(shelf.read, wanted), strict=True)
+        filled = {ours: names.turn(ours, weight) for ours, weight in read}
     network.load_state_dict(filled, assign=True)
     return network
+
+
+class _Undrawn(TorchFunctionMode):
+    """Where first weights are not drawn, as none are there: for random numbers without memory
+    PyTorch imports its compiler, which takes two seconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__ or func is Tensor.normal_:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 class Safetensors:
