@@ -6,6 +6,7 @@ from __future__ import annotations
 from foretell.models.neural.low_rank import attach
 from foretell.models.neural.network import NeuralModel
 from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.networks import faster_precision
 
 RATES = {"lora": 2e-3, "all": 1e-4}
 """Of AdamW; docs/decisions/adapting.md."""
@@ -43,6 +44,7 @@ def build_adapting(
         weight_decay=0.0,
         warm_up=0.05,
         decay=0.95,
+        precision=faster_precision(),
         seed=seed,
         rows_at_once=max(1, MEMORY_TOKENS // width),
     )
