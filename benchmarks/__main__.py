@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.result import Result
 
-AREAS = ("spine", "index", "networks")
+AREAS = ("spine", "index", "networks", "doors")
 
 
 def bars_of(area: str) -> list[int]:
