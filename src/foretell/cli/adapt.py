@@ -31,9 +31,8 @@ def run(arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
     from foretell.corpus.source import load_corpus
     from foretell.ladder.adapting import RECORD, adapt_into
-    from foretell.report.training import draw
+    from foretell.report.training import draw_beside
     from foretell.storage import refuse_existing
-    from foretell.training.journal import LINES
 
     options = options_of(AdaptOptions, arguments)
     text = Path(arguments.text)
@@ -45,9 +44,9 @@ def run(arguments: Namespace) -> int:
         display.corpus(corpus)
         watch = display.learning("adapting")
         adapted = adapt_into(out, arguments.model, corpus, options, watch=watch, stop=stop)
-    draw(out / LINES, out / "training.png")
     if arguments.json:
         sys.stdout.write((out / RECORD).read_text("utf-8").replace("\n", "") + "\n")
+        draw_beside(out)
         return 0
     display.show(
         f"{out}: {adapted.learned:,} of {adapted.parameters:,} parameters learned from "
@@ -55,9 +54,10 @@ def run(arguments: Namespace) -> int:
     )
     display.show(_line("your text", adapted.held_out))
     display.show(_line(adapted.general_title, adapted.general))
+    drawn = draw_beside(out)
     display.show_commands(
         (
-            ("Picture", str(out / "training.png")),
+            *([("Picture", str(drawn))] if drawn else []),
             ("Next", f'foretell generate {out} ""'),
             ("", f"foretell score {out} TEXT --against {arguments.model}"),
         )

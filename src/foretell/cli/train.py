@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 HELP = "train one model on a text"
-PICTURE = "training.png"
 
 
 def add(parser: ArgumentParser) -> None:
@@ -32,6 +31,7 @@ def run(arguments: Namespace) -> int:
     from foretell.ladder import single, streamed
     from foretell.ladder.laws import check_trained
     from foretell.report.scaling import check_line
+    from foretell.report.training import draw_beside
     from foretell.storage import refuse_existing
 
     options = options_of(TrainOptions, arguments)
@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> int:
             "predicted": None if check is None else asdict(check.predicted),
         }
         sys.stdout.write(json.dumps(found) + "\n")
-        _draw(out)
+        draw_beside(out)
         return 0
     display.show(
         f"{out}: {bits.value:.3f} bits per byte [{bits.low:.3f}, {bits.high:.3f}] on "
@@ -86,19 +86,8 @@ def run(arguments: Namespace) -> int:
     )
     if check is not None:
         display.show(check_line(check))
-    picture = [("Picture", str(out / PICTURE))] if _draw(out) else []
+    drawn = draw_beside(out)
+    picture = [("Picture", str(drawn))] if drawn else []
     then = (("Next", f'foretell generate {out} ""'), ("", f"foretell verify {out}"))
     display.show_commands((*picture, *then))
     return 0
-
-
-def _draw(out: Path) -> bool:
-    """The run as a picture beside its model, which is whole without it."""
-    from foretell.report.training import draw
-    from foretell.training.journal import LINES
-
-    try:
-        return (out / LINES).exists() and draw(out / LINES, out / PICTURE)
-    except OSError as problem:
-        sys.stderr.write(f"no picture: {problem}\n")
-        return False

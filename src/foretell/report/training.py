@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING
 
 from foretell.evaluation.forecast import write_count
 from foretell.report.pictures import INK, new_picture, tidy, write_picture
+from foretell.training.journal import LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PICTURE = "training.png"
 HELD_OUT, TRAINING = "#123f73", "#5690c8"
 UNSEEN, SEEN = "held_out_bits_per_byte", "train_nats_per_token"
+
+
+def draw_beside(model: Path) -> Path | None:
+    """The picture of a run in the folder of the model that it made, which is whole without it;
+    None if there is nothing to draw, or no room."""
+    path = model / PICTURE
+    try:
+        return path if (model / LINES).exists() and draw(model / LINES, path) else None
+    except OSError:
+        return None
 
 
 def draw(lines: Path, path: Path) -> bool:

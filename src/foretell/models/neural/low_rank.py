@@ -50,10 +50,10 @@ def attach(network: Network, *, rank: int, seed: int) -> int:
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear) and id(module) not in tables
     ]
-    if not found:
+    if not found or any(isinstance(module, nn.RNNBase) for module in network.modules()):
         raise ForetellError(
-            f"a {network.family} has no linear layers to put low-rank parts beside; give "
-            "--method all"
+            f"most matrices of a {network.family} network are not those of linear layers, beside "
+            "which low-rank parts are put; give --method all"
         )
     network.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
