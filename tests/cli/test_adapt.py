@@ -76,11 +76,13 @@ def test_stopped_it_goes_on_to_the_same_weights(
         assert (here / "parts" / name).read_bytes() == (here / "whole" / name).read_bytes()
 
 
-def test_what_is_wrong_is_said_in_one_line(gpt: Path, refused: Callable, made: Path) -> None:
+def test_what_is_wrong_is_said_in_one_line(gpt: Path, refused: Callable, here: Path) -> None:
     assert "ngram" in refused("adapt", "kn", "text.txt", *SMALL)
     assert "there is no model" in refused("adapt", "none", "text.txt", *SMALL)
     assert "pull" in refused("adapt", "smollm2-135m", "text.txt", *SMALL)
     assert "--method all" in refused("adapt", "lstm", "text.txt", "--method", "lora", *SMALL)
     assert "budget" in refused("adapt", str(gpt), "text.txt", "--budget", "soon")
-    (made / "short.txt").write_text("short")
+    assert "--rank" in refused("adapt", str(gpt), "text.txt", "--rank", "0", *SMALL)
+    assert "--learning-rate" in refused("adapt", str(gpt), "text.txt", "--learning-rate", "-1")
+    (here / "short.txt").write_text("short")
     assert "too short" in refused("adapt", str(gpt), "text.txt", *SMALL, "--general", "short.txt")

@@ -25,7 +25,7 @@ from foretell.evaluation.intervals import Difference
 from foretell.interop.doors import open_model
 from foretell.ladder.machine import describe_versions, has_networks, set_threads
 from foretell.ladder.options import AdaptOptions, Method
-from foretell.ladder.single import checkpoints_of, naming_the_rate
+from foretell.ladder.single import checkpoints_of, naming_the_rate, refuse_rate
 from foretell.storage import locked, new_folder, refuse_existing
 from foretell.training.fit import Glance, Run, fit
 from foretell.training.journal import EVENTS, LINES, Journal
@@ -91,6 +91,10 @@ def adapt_into(
     OutputExists.
     """
     refuse_existing(out)
+    budget = Budget.parse(options.budget)
+    if options.rank < 1:
+        raise ForetellError(f"--rank must be 1 or more, not {options.rank}")
+    refuse_rate(options.learning_rate)
     if not has_networks():
         raise MissingExtra('adapting needs PyTorch: pip install "foretell[neural]"')
     from foretell.models.neural.low_rank import changes, merge
@@ -139,7 +143,7 @@ def adapt_into(
             run = fit(
                 learner,
                 train,
-                budget=Budget.parse(options.budget),
+                budget=budget,
                 held_out=stopping,
                 checkpoints=work,
                 watch=watch_all,

@@ -150,12 +150,17 @@ def refuse_unusable(options: TrainOptions) -> None:
                 f"a {options.model} model is counted, not learned by descent; leave "
                 f"{' and '.join(given)} out"
             )
-    if rate is not None and not 0 < rate < inf:
-        raise ForetellError(f"--learning-rate must be more than 0, not {rate}")
+    refuse_rate(rate)
     if rows is not None and rows < 1:
         raise ForetellError(f"--rows-at-once must be 1 or more, not {rows}")
     if options.tracker is not None:
         refuse_missing(options.tracker)
+
+
+def refuse_rate(rate: float | None) -> None:
+    """Raises ForetellError for a rate that cannot be one."""
+    if rate is not None and not 0 < rate < inf:
+        raise ForetellError(f"--learning-rate must be more than 0, not {rate}")
 
 
 def derive_scope(size: int, options: TrainOptions) -> Scope:
