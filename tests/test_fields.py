@@ -1,5 +1,6 @@
 """Facts that others wrote: what is asked for comes, and what cannot be is refused by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,9 @@ def test_facts_come_as_asked() -> None:
         (lambda: FIELDS.inside("inner").whole("m"), "config.json: inner: m is missing"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(ask: object, named: str) -> None:
+def test_what_cannot_be_is_refused_by_name(ask: Callable[[], object], named: str) -> None:
     with pytest.raises(DamagedModel, match="get the file again") as caught:
-        ask()  # type: ignore[operator]
+        ask()
     assert named in str(caught.value)
 
 

@@ -168,6 +168,19 @@ def test_weights_that_do_not_fit_are_refused_by_name(
         open_gguf(tmp_path / "bad.gguf")
 
 
+def test_norms_of_another_epsilon_are_refused(tmp_path: Path) -> None:
+    """GPT-2's is not asked for elsewhere, so a file that says another would be read wrongly."""
+    write_model(MODELS["gpt2"], tmp_path / "good.gguf", "F16")
+    good = (tmp_path / "good.gguf").read_bytes()
+    written = np.float32(1e-5).tobytes()
+    assert good.count(written) >= 1
+    at = good.index(b"layer_norm_epsilon")
+    at = good.index(written, at)
+    (tmp_path / "bad.gguf").write_bytes(good[:at] + np.float32(1e-6).tobytes() + good[at + 4 :])
+    with pytest.raises(ForetellError, match="layer_norm_epsilon is 1e-06"):
+        open_gguf(tmp_path / "bad.gguf")
+
+
 def test_scores_make_the_merges_of_sentence_piece(tmp_path: Path) -> None:
     """A vocabulary as Llama 2's, against the same as a tokenizer of the library."""
     from tokenizers import Tokenizer, decoders, models, normalizers

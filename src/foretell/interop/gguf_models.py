@@ -32,6 +32,8 @@ from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.published import Names, build
 
 Written = Literal["F16", "Q8_0", "Q4_0"]
+EPSILON = 1e-5
+"""Of GPT-2's norms, as published."""
 SLOWED = "rope_freqs.weight"
 """By how much each pair of a head is slowed."""
 LLAMA = Names(
@@ -139,6 +141,12 @@ def _gpt2_sizes(facts: Fields, vocabulary: int, opening: int | None, most_layers
     heads = facts.whole("gpt2.attention.head_count", most=width)
     if width % heads:
         raise facts.damaged("gpt2.attention.head_count", f"is {heads}, no divisor of {width}")
+    epsilon = facts.real("gpt2.attention.layer_norm_epsilon", EPSILON)
+    if abs(epsilon - EPSILON) > EPSILON / 1000:
+        raise ForetellError(
+            f"{facts.where}: gpt2.attention.layer_norm_epsilon is {epsilon:g}, and {EPSILON:g} is "
+            "built in; give the same model as a Hugging Face folder"
+        )
     return GPT2Sizes(
         vocabulary=vocabulary,
         context=facts.whole("gpt2.context_length"),
@@ -281,5 +289,5 @@ def _describe_gpt2(sizes: GPT2Sizes) -> dict[str, Fact]:
         "block_count": sizes.layers,
         "feed_forward_length": 4 * sizes.width,
         "attention.head_count": sizes.heads,
-        "attention.layer_norm_epsilon": 1e-5,
+        "attention.layer_norm_epsilon": EPSILON,
     }

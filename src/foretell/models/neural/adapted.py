@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from foretell.contracts.errors import DamagedModel, MissingExtra
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.fields import read_fields
+from foretell.models.neural.layers import within
 from foretell.models.neural.network import Memory, Network, NeuralModel
 from foretell.models.neural.published import find_edges
 from foretell.tokenizers import load_tokenizer
@@ -149,11 +150,7 @@ class Adapted(Network):
         segments: Tensor | None,
         positions: Tensor | None,
     ) -> tuple[Tensor, None]:
-        mask = None
-        if segments is not None:
-            width = tokens.shape[1]
-            causal = torch.ones(width, width, dtype=torch.bool).tril()
-            mask = ((segments[:, :, None] == segments[:, None, :]) & causal)[:, None]
+        mask = None if segments is None else within(segments)
         out = self.model(tokens, attention_mask=mask, position_ids=positions, use_cache=False)
         return out.logits, None
 

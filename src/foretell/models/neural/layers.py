@@ -53,6 +53,13 @@ def rotate(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return torch.cat((left * cosines - right * sines, right * cosines + left * sines), dim=-1)
 
 
+def within(segments_BT: Tensor) -> Tensor:
+    """(B, 1, T, T) whether a token may see another: of its own segment, and not after it."""
+    width = segments_BT.shape[1]
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    return ((segments_BT[:, :, None] == segments_BT[:, None, :]) & causal)[:, None]
+
+
 def unit(x: Tensor) -> Tensor:
     """(..., D) of mean zero and mean square one: a layer norm without weights.
 

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foretell.models.neural.layers import within
 from foretell.models.neural.memories import GrowingMemory
 from foretell.models.neural.network import Memory, Network
 
@@ -113,10 +114,7 @@ class Transformer(Network):
         positions: Tensor | None,
     ) -> tuple[Tensor, None]:
         rows, width = tokens.shape
-        mask_B1TT = None
-        if segments is not None:
-            causal = torch.ones(width, width, dtype=torch.bool).tril()
-            mask_B1TT = ((segments[:, :, None] == segments[:, None, :]) & causal)[:, None]
+        mask_B1TT = None if segments is None else within(segments)
         places = torch.arange(width).expand(rows, -1) if positions is None else positions
         recent_BTN = _look_back(tokens, self.looks_back)
         # A chunk of a packed row begins as if nothing stood before it.
