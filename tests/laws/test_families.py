@@ -10,6 +10,7 @@ import torch
 from foretell import models
 from foretell.contracts.language_model import LanguageModel
 from foretell.corpus.index import build_index
+from foretell.interop import keras as keras_door
 from foretell.models.buckets import Buckets, Parts
 from foretell.models.grid import Grid
 from foretell.models.infinigram import InfiniGram, default_own
@@ -88,6 +89,24 @@ def adapted(tokenizer):
     return NeuralModel(stirred(Adapted(transformers.GPTNeoXForCausalLM(config))), tokenizer)
 
 
+def keras_model(tokenizer):
+    pytest.importorskip("tensorflow")
+    keras_door.import_keras()
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Embedding(tokenizer.vocabulary_size, 8, embeddings_initializer="normal"),
+            layers.GRU(8, return_sequences=True),
+            layers.Dense(tokenizer.vocabulary_size, kernel_initializer="normal"),
+        ]
+    )
+    network.build((None, None))
+    return keras_door.wrap_keras(network, tokenizer)
+
+
 def stirred(network):
     """Fresh projections are zero and would hide a wrong state: give every weight some size."""
     with torch.no_grad():
@@ -137,6 +156,7 @@ FAMILIES: dict[str, Callable[..., LanguageModel]] = {
     "gpt2": gpt2,
     "llama": llama,
     "adapted": adapted,
+    "keras": keras_model,
     "sliding": lambda tokenizer: Sliding(gpt(tokenizer)),
     "mixture": mixture,
     "infinigram": infinigram,
@@ -169,7 +189,7 @@ def test_replay_of_a_causal_network_obeys_the_laws() -> None:
     model = gpt(TOKENIZERS["bytes"])
 
     def forward(tokens):
-        step = model.begin(1, mid_text=True)
+        step = model.begin(len(tokens), mid_text=True)
         return model.advance(step.state, tokens, keep=tokens.shape[1]).logprobs
 
     results = check_laws(Replay(forward, model.tokenizer, context=20))

@@ -3,6 +3,7 @@
 a folder that foretell wrote          manifest.json
 a folder of Hugging Face's layout     config.json
 a GGUF file                           begins with GGUF
+a Keras model                         .keras
 an ARPA file, a KenLM binary
 the name of a model that was pulled   smollm2-135m
 """
@@ -15,6 +16,8 @@ from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.language_model import LanguageModel
 from foretell.interop import pretrained
 from foretell.storage import MANIFEST
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def open_model(place: str | Path) -> LanguageModel:
@@ -39,14 +42,28 @@ def _open_folder(path: Path) -> LanguageModel:
         from foretell.interop.huggingface import open_folder
 
         return open_folder(path)
+    if (path / "saved_model.pb").exists():
+        raise DamagedModel(
+            f"{path} is a TensorFlow SavedModel, which is a program, and is not run; give the "
+            ".keras file that it was exported from"
+        )
     from foretell import models
 
     return models.load(path)
 
 
 def _open_file(path: Path) -> LanguageModel:
+    if path.suffix == ".keras":
+        from foretell.interop.keras import open_keras
+
+        return open_keras(path)
     with path.open("rb") as file:
         begins = file.read(8)
+    if begins == HDF5:
+        raise DamagedModel(
+            f"{path} is HDF5, in which Keras kept models that may carry code, and is not opened; "
+            "open it in Keras and save it as .keras"
+        )
     if begins.startswith(b"GGUF"):
         from foretell.interop.gguf_models import open_gguf
 

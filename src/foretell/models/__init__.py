@@ -20,6 +20,7 @@ FAMILIES = {
     "gpt2": "foretell.models.neural.gpt2",
     "llama": "foretell.models.neural.llama",
     "adapted": "foretell.models.neural.adapted",
+    "keras": "foretell.models.keras.model",
     "mixture": "foretell.models.mixture",
     "sliding": "foretell.models.sliding",
     "infinigram": "foretell.models.infinigram",
@@ -27,6 +28,11 @@ FAMILIES = {
     "buckets": "foretell.models.buckets",
 }
 
+EXTRAS = {
+    **dict.fromkeys(("torch", "safetensors"), ("PyTorch", "neural")),
+    **dict.fromkeys(("keras", "tensorflow"), ("Keras and TensorFlow", "tensorflow")),
+}
+"""What a family may need that is not there, its name, and the extra that has it."""
 FORMAT = "foretell-model-1"
 
 
@@ -57,10 +63,11 @@ def load(path: Path) -> LanguageModel:
     try:
         module = import_module(FAMILIES[facts["family"]])
     except ModuleNotFoundError as problem:
-        if problem.name not in ("torch", "safetensors"):
+        if problem.name not in EXTRAS:
             raise
+        library, extra = EXTRAS[problem.name]
         raise MissingExtra(
-            f'{path} is a network and needs PyTorch: pip install "foretell[neural]"'
+            f'{path} is a network and needs {library}: pip install "foretell[{extra}]"'
         ) from None
     try:
         model: LanguageModel = module.load(path)

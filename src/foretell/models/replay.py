@@ -50,7 +50,7 @@ class ReplayState:
 
 
 class Replay:
-    """forward: tokens (1, T), T at least 1, to ln P of what follows each, (1, T, V)."""
+    """forward: tokens (B, T), T at least 1, to ln P of what follows each, (B, T, V)."""
 
     family = "replay"
 
@@ -60,16 +60,19 @@ class Replay:
         tokenizer: Tokenizer,
         *,
         context: int | None = None,
+        opening: int | None = None,
     ) -> None:
+        """opening: what texts begin with, if it is not the boundary that they end with."""
         self.forward = forward
         self.tokenizer = tokenizer
         self.context = context
+        self.opening = tokenizer.boundary if opening is None else opening
 
     def begin(self, rows: int = 1, *, mid_text: bool = False) -> Step:
         if mid_text:
             nothing = np.zeros((rows, 0, self.tokenizer.vocabulary_size), np.float32)
             return Step(nothing, ReplayState((np.zeros(0, np.int32),) * rows))
-        first = np.array([self.tokenizer.boundary], np.int32)
+        first = np.array([self.opening], np.int32)
         logprobs = np.repeat(self.forward(first[None]), rows, axis=0)
         return Step(logprobs, ReplayState((first,) * rows))
 
@@ -88,9 +91,10 @@ class Replay:
                 f"a state would hold {longest} tokens, and this model reads {self.context}"
             )
         logprobs = np.zeros((len(texts), keep, self.tokenizer.vocabulary_size), np.float32)
-        if keep:
-            for row, text in enumerate(texts):
-                logprobs[row] = self.forward(text[None])[0, -keep:]
+        sizes = np.array([len(text) for text in texts], np.int64)
+        for size in np.unique(sizes) if keep else ():
+            rows = np.flatnonzero(sizes == size)
+            logprobs[rows] = self.forward(np.stack([texts[row] for row in rows]))[:, -keep:]
         return Step(logprobs, ReplayState(texts))
 
     def score(self, tokens: Tokens, *, lengths: Lengths | None = None) -> NDArray[np.float32]:

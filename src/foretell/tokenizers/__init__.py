@@ -15,9 +15,11 @@ from foretell.fields import Fields
 from foretell.tokenizers.bytes import Bytes
 from foretell.tokenizers.characters import Characters
 from foretell.tokenizers.foreign import Foreign
+from foretell.tokenizers.numbered import Numbered
 from foretell.tokenizers.spelling import SpelledTokenizer, fingerprint_of
 from foretell.tokenizers.subwords import Subwords, Words
 
+CONFIG = "tokenizer_config.json"
 KINDS = ("bytes", "characters", "words", "bpe", "unigram")
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Bytes",
     "Characters",
     "Foreign",
+    "Numbered",
     "Subwords",
     "Words",
     "load_tokenizer",
@@ -55,12 +58,14 @@ def train_tokenizer(
 def load_tokenizer(folder: Path) -> Tokenizer:
     """What `save` wrote. Raises DamagedModel if a file is missing, altered or not ours."""
     try:
-        config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
         kind, fingerprint = config["foretell"]["kind"], config["foretell"]["fingerprint"]
         if kind == "whitespace":
             return _load_whitespace(folder, fingerprint)
         if kind == "foreign":
             return _load_foreign(folder, config["foretell"])
+        if kind == "numbered":
+            return Numbered.restore(Fields(str(folder / CONFIG), config["foretell"]))
         text = (folder / "tokenizer.json").read_text("utf-8")
         backend = Backend.from_str(text)
         tokenizer = _rebuild(kind, backend)
@@ -91,7 +96,7 @@ def _load_whitespace(folder: Path, fingerprint: str) -> Tokenizer:
 
 
 def _load_foreign(folder: Path, facts: dict[str, Any]) -> Tokenizer:
-    foreign = Foreign.restore(folder, Fields(str(folder / "tokenizer_config.json"), facts))
+    foreign = Foreign.restore(folder, Fields(str(folder / CONFIG), facts))
     if foreign.fingerprint != facts["fingerprint"]:
         raise DamagedModel(
             f"{folder / 'tokenizer.json'} was changed after it was saved; restore it"
