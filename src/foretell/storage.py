@@ -168,9 +168,11 @@ def check_seal(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != "files"}
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def size_of(place: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if place.is_file():
+        return place.stat().st_size
+    return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
 
 
 def _hash(file: Path) -> str:

@@ -86,3 +86,36 @@ def test_what_is_wrong_is_said_in_one_line(gpt: Path, refused: Callable, here: P
     assert "--learning-rate" in refused("adapt", str(gpt), "text.txt", "--learning-rate", "-1")
     (here / "short.txt").write_text("short")
     assert "too short" in refused("adapt", str(gpt), "text.txt", *SMALL, "--general", "short.txt")
+
+
+def write_pairs(file: Path, count: int = 120) -> None:
+    """Sums, asked in words."""
+    rows = ((first, second) for first in range(12) for second in range(10))
+    lines = (
+        {"question": f"What is {a} plus {b}? 问", "answer": f"It is {a + b}."} for a, b in rows
+    )
+    text = "".join(json.dumps(line) + "\n" for _, line in zip(range(count), lines, strict=False))
+    file.write_text(text, "utf-8")
+
+
+def test_of_questions_with_answers_only_answers_are_charged(
+    gpt: Path, run: Run, here: Path
+) -> None:
+    write_pairs(here / "sums.jsonl")
+    command = ["adapt", str(gpt), "sums.jsonl", "--out", "sums", "--field", "question"]
+    said = run(*command, "--answer", "answer", *SMALL, "--method", "all", "--json")
+    assert said.code == 0, said.err
+    own = said.json["held_out"]
+    assert own["difference"]["high"] < 0
+    assert "bits_per_byte_of_answers" in own["signature"]
+    assert said.json["left_out"] == 0
+
+
+def test_pairs_that_cannot_be_used_are_refused(gpt: Path, refused: Callable, here: Path) -> None:
+    write_pairs(here / "sums.jsonl")
+    command = ["adapt", str(gpt), "sums.jsonl", *SMALL]
+    assert "--field" in refused(*command, "--answer", "answer")
+    assert "no field 'reply'" in refused(*command, "--field", "question", "--answer", "reply")
+    (here / "few.jsonl").write_text('{"question": "a", "answer": ""}\n')
+    few = ["adapt", str(gpt), "few.jsonl", "--field", "question", "--answer", "answer"]
+    assert "few.jsonl:1 has nothing in answer" in refused(*few, *SMALL)

@@ -151,3 +151,36 @@ def test_a_folder_with_something_else_is_refused(
 def test_a_folder_in_use_is_refused(refused: Callable[..., str], here: Path, notes: Path) -> None:
     with locked(here / "out"):
         assert "in use" in refused("compare", "notes.txt", "--out", "out")
+
+
+def test_a_model_from_elsewhere_is_measured_beside_the_ladder(
+    run: Run, refused: Callable, here: Path, notes: Path
+) -> None:
+    """lstm learned from another text; its tokens get a 5-gram and a mixture of their own."""
+    command = ["compare", "notes.txt", "--budget", "20s", "--threads", "1"]
+    command += ["--rungs", "kneser-ney:bytes"]
+    assert "there is no model none" in refused(*command, "--with", "none")
+    assert "named twice" in refused(*command, "--with", "lstm,lstm")
+    said = run(*command, "--with", "lstm", "--json")
+    assert said.code == 0, said.err
+    rungs = {Path(rung["folder"]).parent.name or "lstm": rung for rung in said.json["rungs"]}
+    assert {"lstm", "kneser-ney-lstm", "kneser-ney-bytes"} <= rungs.keys()
+    lstm = rungs["lstm"]
+    assert lstm["train_seconds"] == 0
+    assert "may have read" in " ".join(lstm["settings"]["notices"])
+    assert ("mixture-lstm" in rungs) != ("mixture-lstm" in said.json["skipped"])
+    config = yaml.safe_load((here / "runs" / "notes" / "compare.yaml").read_text("utf-8"))
+    assert config["with"] == "lstm"
+    assert config["tokens"] == {}
+    again = run(*command, "--with", "lstm")
+    assert again.err.count("from before") == len(rungs)
+    assert run("verify", str(here / "runs" / "notes" / "best")).code == 0
+
+
+def test_a_model_that_read_what_is_held_out_is_refused(
+    run: Run, refused: Callable, notes: Path
+) -> None:
+    train = ["train", "notes.txt", "--out", "mine", "--model", "kneser-ney", "--seed", "1"]
+    assert run(*train, "--tokenizer", "bytes", "--threads", "1").code == 0
+    command = ["compare", "notes.txt", "--budget", "20s", "--rungs", "kneser-ney:bytes"]
+    assert "give --seed 1" in refused(*command, "--with", "mine", "--threads", "1")

@@ -29,8 +29,7 @@ def add(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.corpus.source import load_corpus
-    from foretell.ladder.adapting import RECORD, adapt_into
+    from foretell.ladder.adapting import RECORD, adapt_into, load_adapting
     from foretell.report.training import draw_beside
     from foretell.storage import refuse_existing
 
@@ -40,7 +39,7 @@ def run(arguments: Namespace) -> int:
     out = Path(arguments.out or Path("models") / named)
     refuse_existing(out)
     with Display() as display, Stop(display) as stop:
-        corpus = load_corpus(text, field=options.field, seed=options.seed, progress=display.reading)
+        corpus = load_adapting(text, options, progress=display.reading)
         display.corpus(corpus)
         watch = display.learning("adapting")
         adapted = adapt_into(out, arguments.model, corpus, options, watch=watch, stop=stop)
@@ -52,7 +51,9 @@ def run(arguments: Namespace) -> int:
         f"{out}: {adapted.learned:,} of {adapted.parameters:,} parameters learned from "
         f"{adapted.run.tokens:,} tokens in {adapted.run.seconds:.0f} s"
     )
-    display.show(_line("your text", adapted.held_out))
+    if adapted.left_out:
+        display.show(f"{adapted.left_out:,} pairs were too long for a row, and were left out")
+    display.show(_line("your answers" if options.answer else "your text", adapted.held_out))
     display.show(_line(adapted.general_title, adapted.general))
     drawn = draw_beside(out)
     display.show_commands(

@@ -12,12 +12,20 @@ from foretell.ladder.options import CompareOptions
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
+BESIDE = "beside"
 HELP = "train the whole ladder on a text and say which model to use, and why"
 
 
 def add(parser: ArgumentParser) -> None:
     add_text(parser)
-    parser.add_class_arguments(CompareOptions)
+    # The natural word is no name of a field in Python.
+    parser.add_class_arguments(CompareOptions, skip={BESIDE})
+    parser.add_argument(
+        "--with",
+        type=str,
+        help="models from elsewhere to measure beside the ladder, as they are: names, folders or "
+        "files, with commas between, such as smollm2-135m,models/mine",
+    )
     add_dry_run(parser)
     add_json(parser)
 
@@ -28,7 +36,7 @@ def run(arguments: Namespace) -> int:
     from foretell.report.page import write_page
     from foretell.report.tables import comparison_json, comparison_table
 
-    options = options_of(CompareOptions, arguments)
+    options = options_of(CompareOptions, arguments, renamed={BESIDE: "with"})
     path = text_of(arguments)
     with Display() as display, Stop(display) as stop:
         if arguments.dry_run:

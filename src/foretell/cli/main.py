@@ -27,6 +27,7 @@ VERBS = (
     "scale",
     "pull",
     "adapt",
+    "export",
     "chat",
 )
 AS_WRITTEN = ("--", "--dry-run", "--end-of-text", "--skip-reserved")

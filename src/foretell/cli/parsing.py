@@ -7,8 +7,10 @@ library.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
@@ -29,10 +31,13 @@ class Parser(ArgumentParser):
         raise ForetellError(f"{said}; see {self.prog.replace('[options] ', '')} --help")
 
 
-def options_of(kind: type[Options], arguments: Namespace) -> Options:
-    """The dataclass that a verb's arguments spell."""
+def options_of(
+    kind: type[Options], arguments: Namespace, *, renamed: Mapping[str, str] = MappingProxyType({})
+) -> Options:
+    """The dataclass that a verb's arguments spell. renamed: fields whose flag has another name."""
     # The checker cannot know that every `kind` passed here is a dataclass; `fields` raises if not.
-    values: dict[str, Any] = {each.name: arguments[each.name] for each in fields(kind)}  # type: ignore[arg-type]
+    names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {name: arguments[renamed.get(name, name)] for name in names}
     return kind(**values)
 
 

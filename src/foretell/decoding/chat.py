@@ -25,6 +25,8 @@ from foretell.tokenizers import Foreign
 
 SECONDS = 5.0
 """That a template may take by the clock; its process has fewer of the processor."""
+STAND_IN = "\ue000"
+"""Of a question, to see what a template writes around it: a character of no meaning."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,38 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message]) -> NDArray[np
             "`foretell generate`, or a model such as smollm2-135m"
         )
     for message in messages:
-        spelled = [piece for piece in tokenizer.special_pieces if piece in message.content]
-        if spelled:
-            raise ForetellError(
-                f"the message holds {spelled[0]}, which has a meaning of its own to this model; "
-                "take it out"
-            )
+        refuse_special(tokenizer, message.content, "the message")
+    text = _render(tokenizer, tokenizer.template, messages)
+    return tokenizer.encode_marked(text)
+
+
+def frame_question(tokenizer: Tokenizer) -> tuple[str, str] | None:
+    """What a model's template writes before a question, and behind it up to where the assistant
+    speaks; None if it was not taught conversations.
+
+    Raises DamagedModel for a template that fails, or that does not write the question once as it
+    is.
+    """
+    if not isinstance(tokenizer, Foreign) or tokenizer.template is None:
+        return None
+    parts = _render(tokenizer, tokenizer.template, (Message("user", STAND_IN),)).split(STAND_IN)
+    if len(parts) != 2:
+        raise _refused(f"it writes a question {len(parts) - 1} times")
+    return parts[0], parts[1]
+
+
+def refuse_special(tokenizer: Tokenizer, text: str, what: str) -> None:
+    """Raise ForetellError if a text spells a token that has a meaning of its own."""
+    pieces = tokenizer.special_pieces if isinstance(tokenizer, Foreign) else ()
+    spelled = [piece for piece in pieces if piece in text]
+    if spelled:
+        raise ForetellError(
+            f"{what} holds {spelled[0]}, which has a meaning of its own to this model; take it out"
+        )
+
+
+def _render(tokenizer: Foreign, template: str, messages: Sequence[Message]) -> str:
+    """A conversation as text, without the token that texts begin with."""
     opening = _name(tokenizer, "bos_token")
     names: dict[str, object] = {
         "messages": [asdict(message) for message in messages],
@@ -60,8 +88,7 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message]) -> NDArray[np
         "bos_token": opening,
         "eos_token": _name(tokenizer, "eos_token"),
     }
-    text = render_template(tokenizer.template, names)
-    return tokenizer.encode_marked(text.removeprefix(opening))
+    return render_template(template, names).removeprefix(opening)
 
 
 def _name(tokenizer: Foreign, kind: str) -> str:

@@ -41,7 +41,7 @@ def read_texts(model: LanguageModel, texts: Sequence[str], *, end_of_text: bool)
     readings = []
     for text, encoding, tokens, logprobs in zip(texts, encodings, documents, scores, strict=True):
         lengths = np.concatenate([encoding.byte_lengths, np.zeros_like(edge)])
-        evidence = _weigh(text, tokens, lengths, logprobs, tokenizer)
+        evidence = weigh(text, tokens, lengths, logprobs, tokenizer)
         readings.append(Reading(logprobs, lengths, evidence))
     return readings
 
@@ -51,13 +51,14 @@ def score_texts(model: LanguageModel, texts: Sequence[str], *, end_of_text: bool
     return [reading.evidence for reading in read_texts(model, texts, end_of_text=end_of_text)]
 
 
-def _weigh(
+def weigh(
     text: str,
     tokens: NDArray[np.int32],
     lengths: NDArray[np.int32],
     logprobs: NDArray[np.float32],
     tokenizer: Tokenizer,
 ) -> Evidence:
+    """Evidence of a text whose tokens (T,), of so many bytes each (T,), have ln P (T,)."""
     if tokenizer.unknown is None:
         unknown = np.zeros(len(tokens), bool)
     else:

@@ -18,10 +18,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.special import log_softmax
+
 from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra
-from foretell.contracts.language_model import LanguageModel
+from foretell.contracts.language_model import LanguageModel, LogProbs, Tokens
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.fields import read_json_object
+from foretell.models.replay import Replay
 from foretell.tokenizers import Foreign, Numbered, load_tokenizer
 
 SUFFIX = ".keras"
@@ -124,6 +128,24 @@ def from_keras(network: Any, tokenizer: Tokenizer) -> LanguageModel:
     from foretell.models.neural.network import NeuralModel
 
     return NeuralModel(gpt2.from_keras(network), tokenizer)
+
+
+def run_program(
+    folder: Path, tokenizer: Tokenizer, *, context: int | None, opening: int
+) -> LanguageModel:
+    """A SavedModel of our own making as a language model. It is a program and is run: give it none
+    from elsewhere."""
+    import_keras()
+    import tensorflow as tf
+
+    program = tf.saved_model.load(str(folder))
+
+    def foretell(tokens: Tokens) -> LogProbs:
+        logits = program.serve(tf.constant(tokens)).numpy()
+        logprobs: LogProbs = log_softmax(logits, axis=-1).astype(np.float32)
+        return logprobs
+
+    return Replay(foretell, tokenizer, context=context, opening=opening)
 
 
 def _find_tokenizer(file: Path, network: Any) -> Tokenizer:

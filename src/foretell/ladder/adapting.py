@@ -19,7 +19,11 @@ import numpy as np
 from foretell import models
 from foretell.contracts.errors import ForetellError, MissingExtra
 from foretell.contracts.learner import Budget
+from foretell.contracts.tokenizer import Tokenizer
+from foretell.corpus.pairs import Pair, load_pairs
 from foretell.corpus.source import LoadedCorpus, load_corpus, load_texts
+from foretell.decoding.chat import frame_question, refuse_special
+from foretell.evaluation.answers import Frame, measure_answers
 from foretell.evaluation.comparing import Score, measure
 from foretell.evaluation.intervals import Difference
 from foretell.interop.doors import open_model
@@ -73,6 +77,25 @@ class Adapted:
     held_out: Change
     general: Change
     general_title: str
+    left_out: int
+    """Pairs that were too long to learn from."""
+
+
+def load_adapting(
+    path: Path, options: AdaptOptions, *, progress: Callable[[int, int], None] | None = None
+) -> LoadedCorpus:
+    """A user's text, or questions with answers, split. Raises TextError, ForetellError."""
+    if options.answer is None:
+        return load_corpus(path, field=options.field, seed=options.seed, progress=progress)
+    if options.field is None:
+        raise ForetellError("--answer names the answers; name the questions with --field")
+    return load_pairs(
+        path,
+        field=options.field,
+        answer=options.answer,
+        seed=options.seed,
+        progress=progress,
+    )
 
 
 def adapt_into(
@@ -100,6 +123,7 @@ def adapt_into(
     from foretell.models.neural.low_rank import changes, merge
     from foretell.models.neural.network import NeuralModel, write_weights
     from foretell.training.adapting import build_adapting
+    from foretell.training.answers import AnswerLearner
 
     set_threads(options.threads)
     model = open_model(name)
@@ -116,10 +140,18 @@ def adapt_into(
         for part in (split.train, split.stopping, split.held_out)
     )
 
+    frame, longest = None, 0
+    if options.answer is not None:
+        frame = Frame(*(frame_question(model.tokenizer) or ()))
+        longest = _refuse_pairs(corpus, model.tokenizer, frame)
+
     def measured(reader: NeuralModel) -> list[Score]:
-        # Where passages end says nothing.
-        pairs = ((held_out, not split.passages), (general, False))
-        return [measure(reader, texts, end_of_text=end) for texts, end in pairs]
+        if frame is not None:
+            own = measure_answers(reader, held_out, frame)
+        else:
+            # Where passages end says nothing.
+            own = measure(reader, held_out, end_of_text=not split.passages)
+        return [own, measure(reader, general, end_of_text=False)]
 
     before = measured(model)
     learner = build_adapting(
@@ -129,6 +161,8 @@ def adapt_into(
         seed=options.seed,
         learning_rate=options.learning_rate,
         origin=_identify(model),
+        frame=frame,
+        longest=longest,
     )
     learned = sum(p.numel() for p in model.network.parameters() if p.requires_grad)
     work = checkpoints_of(out)
@@ -154,7 +188,8 @@ def adapt_into(
         adapted = learner.model()
         pairs = zip(before, measured(adapted), strict=True)
         own, other = (Change(*pair) for pair in pairs)
-        result = Adapted(method, parameters, learned, run, own, other, title)
+        left_out = learner.left_out if isinstance(learner, AnswerLearner) else 0
+        result = Adapted(method, parameters, learned, run, own, other, title, left_out)
         with new_folder(out) as folder:
             for file in (LINES, EVENTS):
                 if (work / file).exists():
@@ -167,6 +202,18 @@ def adapt_into(
             models.write(adapted, folder)
         shutil.rmtree(work, ignore_errors=True)
     return result
+
+
+def _refuse_pairs(corpus: LoadedCorpus, tokenizer: Tokenizer, frame: Frame) -> int:
+    """Tokens of the longest pair. Raises ForetellError for a question that spells a token with a
+    meaning of its own."""
+    longest = 0
+    for document in (*corpus.split.train, *corpus.split.held_out, *corpus.split.stopping):
+        pair = Pair.of(document.text)
+        refuse_special(tokenizer, pair.question, document.name)
+        read, answer = frame.encode(tokenizer, pair)
+        longest = max(longest, len(read) + len(answer.tokens))
+    return longest
 
 
 def _identify(model: Any) -> str:
@@ -210,6 +257,7 @@ def _describe(
         "method": result.method,
         "parameters": result.parameters,
         "learned": result.learned,
+        "left_out": result.left_out,
         "held_out": result.held_out.as_dict(),
         "general": {"text": result.general_title, **result.general.as_dict()},
         "run": asdict(result.run),

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
+from foretell import models
 from foretell.contracts.corpus import Split
 from foretell.contracts.errors import ForetellError, MissingExtra, OutputExists, TextError
 from foretell.contracts.learner import Budget
@@ -25,6 +26,7 @@ from foretell.evaluation.results import Comparison
 from foretell.ladder.clock import Clock
 from foretell.ladder.machine import has_networks, set_threads
 from foretell.ladder.options import CompareOptions
+from foretell.ladder.outside import find_outside, measure_beside
 from foretell.ladder.plans import PlannedRung, plan_rung
 from foretell.ladder.rungs import (
     Rung,
@@ -36,13 +38,12 @@ from foretell.ladder.rungs import (
 from foretell.ladder.running import (
     Finished,
     Texts,
-    Watch,
     load_finished,
-    train_mixture,
     train_rung,
 )
+from foretell.ladder.site import Site, Spectator, mix
 from foretell.ladder.verdict import judge
-from foretell.storage import LOCK, locked, new_folder, write_text
+from foretell.storage import LOCK, MANIFEST, locked, new_folder, write_text
 from foretell.training.recipes import COUNTING, Scope
 
 LEAST_SECONDS = 2.0
@@ -50,22 +51,6 @@ LEAST_SECONDS = 2.0
 LEARNING = 0.7
 """Share of the whole time in which networks learn, about; the rest reads, measures and mixes."""
 SETTINGS = "settings.json"
-LIGHT = 0.02
-"""A part of the mixture with less weight is left out: it costs its whole time and adds nothing."""
-
-
-class Spectator(Protocol):
-    """Somebody who is told how a comparison goes: the command line's progress, or a notebook."""
-
-    def corpus(self, corpus: LoadedCorpus) -> None: ...
-
-    def begin(self, name: str, seconds: float | None) -> Watch:
-        """A rung begins; what is returned is called as it learns."""
-        ...
-
-    def end(self, finished: Finished, *, again: bool) -> None:
-        """A rung is there; again: from an earlier run."""
-        ...
 
 
 def compare(
@@ -86,6 +71,7 @@ def compare(
     set_threads(options.threads)
     corpus = load_corpus(path, field=options.field, seed=options.seed, progress=progress)
     rungs, skipped = _choose(corpus.split, options)
+    outside = find_outside(options.beside, corpus, seed=options.seed)
     texts = _texts(corpus.split)
     tokenizers = _train_tokenizers(rungs, texts, options, skipped)
     out = output_folder(path, options)
@@ -96,9 +82,11 @@ def compare(
         if spectator is not None:
             spectator.corpus(corpus)
         clock = Clock(start, budget, [r.share for r in rungs if not r.counts])
+        site = Site(texts, out, options.seed, skipped, spectator)
+        beside = measure_beside(outside, site)
         finished = _climb(rungs, tokenizers, texts, out, options, clock, skipped, spectator, stop)
-        mixture = _mix(finished, texts, out, options, skipped, spectator)
-        everything = [*finished, *([mixture] if mixture else [])]
+        mixture = mix(finished, site)
+        everything = [*beside, *finished, *([mixture] if mixture else [])]
         comparison = judge(
             corpus, texts, everything, options, skipped=skipped, seconds=monotonic() - start
         )
@@ -272,38 +260,6 @@ def _budget(rung: Rung, out: Path, options: CompareOptions, clock: Clock) -> Bud
     return Budget(seconds=seconds)
 
 
-def _mix(
-    finished: Sequence[Finished],
-    texts: Texts,
-    out: Path,
-    options: CompareOptions,
-    skipped: dict[str, str],
-    spectator: Spectator | None,
-) -> Finished | None:
-    """The mixture of the tokens that most rungs read; parts of no weight are left out.
-
-    Not of the best rung's tokens: on Song poems that is a 5-gram of characters, by a hair and
-    alone, and the mixture of the others is better than it.
-    """
-    done = load_finished(out, "mixture")
-    again = done is not None
-    if done is None:
-        names = [each.tokenizer for each in finished]
-        best = min(finished, key=lambda each: (-names.count(each.tokenizer), each.stopping_bits))
-        parts = [each for each in finished if each.tokenizer == best.tokenizer]
-        if len(parts) < 2:
-            skipped["mixture"] = "it needs two rungs with the same tokenizer"
-            return None
-        watch = spectator.begin("mixture", None) if spectator is not None else None
-        done = train_mixture(parts, texts, out, least=LIGHT, seed=options.seed, watch=watch)
-        if done is None:
-            skipped["mixture"] = f"the {best.name} outweighs all that could be mixed with it"
-            return None
-    if spectator is not None:
-        spectator.end(done, again=again)
-    return done
-
-
 def _keep(
     out: Path,
     path: Path | None,
@@ -314,10 +270,15 @@ def _keep(
     """Write the best model, and the config that repeats this comparison exactly."""
     best = next(f for f in finished if f.folder == comparison.rungs[0].folder)
     with new_folder(out / "best", replace=True) as folder:
-        shutil.copytree(best.folder, folder, dirs_exist_ok=True)
+        if (Path(best.folder) / MANIFEST).exists():
+            shutil.copytree(best.folder, folder, dirs_exist_ok=True)
+        else:
+            models.write(best.load(), folder)
     config = {k: v for k, v in asdict(options).items() if v is not None}
+    if "beside" in config:
+        config["with"] = config.pop("beside")
     config["text"] = None if path is None else str(path)
-    config["tokens"] = {f.slug: f.tokens for f in finished if f.family not in COUNTED}
+    config["tokens"] = {f.slug: f.tokens for f in finished if f.family not in COUNTED and f.tokens}
     write_text(out / "compare.yaml", yaml.safe_dump(config, allow_unicode=True, sort_keys=True))
     shutil.rmtree(out / "work", ignore_errors=True)
 
@@ -336,9 +297,10 @@ def plan(
     budget = _seconds(options)
     corpus = load_corpus(path, field=options.field, seed=options.seed, progress=progress)
     rungs, skipped = _choose(corpus.split, options)
+    outside = find_outside(options.beside, corpus, seed=options.seed)
     tokenizers = _train_tokenizers(rungs, _texts(corpus.split), options, skipped)
     clock = Clock(start, budget, [rung.share for rung in rungs if not rung.counts])
-    steps = []
+    steps = [PlannedRung(each.name, None, 0.0, None) for each in outside]
     for rung in rungs:
         seconds = None
         if not rung.counts and rung.slug not in options.tokens:

@@ -21,6 +21,9 @@ class CompareOptions:
     rungs: str | None = None
     """Rungs as family:tokenizer:size, with commas between, such as
     gpt:bytes,lstm:bpe:2048,kneser-ney:words; the whole ladder if not given."""
+    beside: str | None = None
+    """Models from elsewhere to measure beside the ladder, as they are: names, folders or files,
+    with commas between, such as smollm2-135m,models/mine."""
     seed: int = 0
     """Decides the split, the first weights, the order of the text and the samples."""
     threads: int | None = None
@@ -139,7 +142,11 @@ class AdaptOptions:
     """File or folder with a general text, by which forgetting shows; the documentation inside
     Python if not given."""
     field: str | None = None
-    """Column or key that holds the text, for csv, jsonl and parquet."""
+    """Column or key that holds the text, for csv, jsonl and parquet; beside --answer, the
+    question."""
+    answer: str | None = None
+    """Column or key that holds the answer, for questions with answers: only answers are learned,
+    in the form of the model's chat template if it has one."""
     seed: int = 0
     """Decides the split, the first weights and the order of the text."""
     threads: int | None = None

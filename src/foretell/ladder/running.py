@@ -1,7 +1,7 @@
 """Train and measure one rung, and remember it, so that it is never done twice.
 
 rungs/gpt-bpe-1024/     whole or not there
-  model/                what `foretell generate` and `verify` take
+  model/                what `foretell generate` and `verify` take; not of a model from elsewhere
   rung.json             how it was trained, what it cost on every document, laws, samples
 work/gpt-bpe-1024/      checkpoints of a rung that is not finished
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from foretell import models
 from foretell.contracts.evidence import Evidence, Signature
@@ -23,6 +24,7 @@ from foretell.decoding.generate import DecodingSettings, generate, measure_milli
 from foretell.evaluation.comparing import Score, measure
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
+from foretell.interop.doors import open_model
 from foretell.ladder.rungs import Rung
 from foretell.models.buckets import Parts
 from foretell.models.recent import RecentText
@@ -55,6 +57,17 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """A model that learned elsewhere and is measured beside the ladder."""
+
+    name: str
+    """For the table."""
+    slug: str
+    path: Path
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Finished:
     """What rung.json holds, and where the model is."""
 
@@ -84,7 +97,7 @@ class Finished:
     folder: str
 
     def load(self) -> LanguageModel:
-        return models.load(Path(self.folder))
+        return open_model(self.folder)
 
 
 def load_finished(out: Path, slug: str) -> Finished | None:
@@ -101,7 +114,7 @@ def load_finished(out: Path, slug: str) -> Finished | None:
     content["curve"] = tuple(CurvePoint(**each) for each in content["curve"])
     for name in ("laws_failed", "samples", "notices"):
         content[name] = tuple(content[name])
-    return Finished(**content, folder=str(folder / "model"))
+    return Finished(**{"folder": str(folder / "model"), **content})
 
 
 def train_rung(
@@ -129,7 +142,7 @@ def train_rung(
         watch=watch,
         stop=stop,
     )
-    finished = _finish(learner.model(), rung.family, rung.slug, texts, out, run, seed, {})
+    finished = finish(learner.model(), rung.family, rung.slug, texts, out, run, seed)
     shutil.rmtree(work, ignore_errors=True)
     return finished
 
@@ -139,6 +152,7 @@ def train_mixture(
     texts: Texts,
     out: Path,
     *,
+    slug: str = "mixture",
     least: float,
     seed: int,
     watch: Watch | None = None,
@@ -173,10 +187,10 @@ def train_mixture(
         model = cells.model()
     # A mixture has cost what its parts have cost.
     run = replace(run, seconds=run.seconds + sum(part.train_seconds for part in parts))
-    return _finish(model, "mixture", "mixture", texts, out, run, seed, weights)
+    return finish(model, "mixture", slug, texts, out, run, seed, weights=weights)
 
 
-def _finish(
+def finish(
     model: LanguageModel,
     family: str,
     slug: str,
@@ -184,25 +198,32 @@ def _finish(
     out: Path,
     run: Run,
     seed: int,
-    weights: dict[str, float],
+    *,
+    weights: Mapping[str, float] = MappingProxyType({}),
+    place: Outside | None = None,
 ) -> Finished:
+    """Measure a model, and write it and what was measured, whole or not at all.
+
+    place: where a model from elsewhere stands, which is not written again.
+    """
     stopping = Evidence.sum(score_texts(model, texts.stopping, end_of_text=False)).bits_per_byte
     curve = run.curve or (CurvePoint(run.seconds, run.tokens, stopping),)
     laws = check_laws(model, texts=texts.held_out[:3], width=12, seed=seed)
     settings = DecodingSettings(max_tokens=SAMPLE_TOKENS, temperature=0.8, top_p=0.95, seed=seed)
     samples = generate(model, list(texts.prompts), settings=settings)
     with new_folder(out / "rungs" / slug) as folder:
-        (folder / "model").mkdir()
-        models.write(model, folder / "model")
+        if place is None:
+            (folder / "model").mkdir()
+            models.write(model, folder / "model")
         finished = Finished(
             slug=slug,
             family=family,
-            name=name_model(model, family, len(weights)),
+            name=name_model(model, family, len(weights)) if place is None else place.name,
             tokenizer=model.tokenizer.name,
             parameters=model.parameters if isinstance(model, Parametric) else None,
             score=measure(model, texts.held_out, end_of_text=texts.end_of_text),
             stopping_bits=stopping,
-            bytes_on_disk=size_of(folder / "model"),
+            bytes_on_disk=size_of(folder / "model" if place is None else place.path),
             train_seconds=run.seconds,
             tokens=run.tokens,
             passes=run.passes,
@@ -213,12 +234,17 @@ def _finish(
             laws_failed=tuple(f"{law.law}: {law.message}" for law in laws if not law.passed),
             samples=tuple(sample.text for sample in samples),
             curve=curve,
-            notices=model.notices if isinstance(model, Noticing) else (),
-            weights=weights,
-            folder=str(out / "rungs" / slug / "model"),
+            notices=(
+                *(model.notices if isinstance(model, Noticing) else ()),
+                *(() if place is None else place.notices),
+            ),
+            weights=dict(weights),
+            folder=str(out / "rungs" / slug / "model" if place is None else place.path),
         )
         content = asdict(finished)
-        del content["folder"]
+        if place is None:
+            # So that the whole comparison can be moved.
+            del content["folder"]
         text = json.dumps(content, ensure_ascii=False, indent=1)
         (folder / "rung.json").write_text(text, "utf-8")
         seal(folder, {"slug": slug})

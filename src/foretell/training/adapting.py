@@ -3,8 +3,10 @@ beside them (`lora`)."""
 
 from __future__ import annotations
 
+from foretell.evaluation.answers import Frame
 from foretell.models.neural.low_rank import attach
 from foretell.models.neural.network import NeuralModel
+from foretell.training.answers import AnswerLearner
 from foretell.training.gradient import GradientLearner, GradientSettings
 from foretell.training.networks import faster_precision
 
@@ -12,6 +14,8 @@ RATES = {"lora": 2e-3, "all": 1e-4}
 """Of AdamW; docs/decisions/adapting.md."""
 TOKENS, WIDTH = 1024, 256
 """Of an update, and of a row."""
+LONGEST, STEP = 1024, 64
+"""Of pairs: the longest that are learned from, and what widths of rows are multiples of."""
 MEMORY_TOKENS = 512
 """Read together: logits of a large vocabulary take most of the memory."""
 
@@ -24,8 +28,13 @@ def build_adapting(
     seed: int,
     learning_rate: float | None,
     origin: str,
+    frame: Frame | None = None,
+    longest: int = LONGEST,
 ) -> GradientLearner:
     """A learner that goes on with a model's network, in place. origin: what the model is.
+
+    frame: around the questions of pairs, of which only the answers are charged; longest: tokens of
+    the longest pair.
 
     Raises ForetellError for a network that has no matrices of the kind that `lora` needs.
     """
@@ -34,7 +43,8 @@ def build_adapting(
         origin = f"{origin} rank {rank}"
     else:
         model.network.requires_grad_(True)
-    width = min(WIDTH, model.context or WIDTH)
+    width = WIDTH if frame is None else -(-min(longest, LONGEST) // STEP) * STEP
+    width = min(width, model.context or width)
     rows = max(1, TOKENS // width)
     settings = GradientSettings(
         rows=rows,
@@ -48,4 +58,6 @@ def build_adapting(
         seed=seed,
         rows_at_once=max(1, MEMORY_TOKENS // width),
     )
+    if frame is not None:
+        return AnswerLearner(model.network, model.tokenizer, settings, origin=origin, frame=frame)
     return GradientLearner(model.network, model.tokenizer, settings, origin=origin)

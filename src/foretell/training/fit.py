@@ -49,6 +49,13 @@ class TokenLearner(Protocol):
 
 
 @runtime_checkable
+class Judging(Protocol):
+    """A learner of less than whole texts, which says itself what held-out texts cost."""
+
+    def judge(self, texts: Sequence[str]) -> Sequence[Evidence]: ...
+
+
+@runtime_checkable
 class LazyBatches(Protocol):
     """Batches that are made as they are read; any other iterable of batches is held."""
 
@@ -280,7 +287,10 @@ class _Loop:
         """
         at = self.position
         at.looks = int(self.spent * LOOKS)
-        evidence = score_texts(self.learner.model(), self.held_out, end_of_text=False)
+        if isinstance(self.learner, Judging):
+            evidence = self.learner.judge(self.held_out)
+        else:
+            evidence = score_texts(self.learner.model(), self.held_out, end_of_text=False)
         total = Evidence.sum(evidence)
         bits = self.ranks.agree(total.bits_per_byte)
         at.curve.append(CurvePoint(at.seconds, at.tokens, bits))

@@ -42,7 +42,8 @@ def causal_twin(network: Any) -> Any:
             "use_causal_mask=True"
         )
     twin = keras.models.clone_model(network, clone_function=_turn)
-    twin.build(network.input_shape)
+    if network.built:
+        twin.build(network.input_shape)
     compiled = network.get_compile_config()
     if compiled:
         twin.compile_from_config(compiled)
