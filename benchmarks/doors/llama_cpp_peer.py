@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ VARIABLE = "LLAMA_CPP_PYTHON"
 def find_interpreter() -> str | None:
     """The interpreter that the environment names; None if it has no llama-cpp-python."""
     named = os.environ.get(VARIABLE)
-    if not named:
+    if not named or shutil.which(named) is None:
         return None
     tried = subprocess.run([named, "-c", "import llama_cpp"], capture_output=True, check=False)
     return named if tried.returncode == 0 else None
