@@ -73,6 +73,15 @@ def test_slowed_positions_come_back_as_they_were(tmp_path: Path) -> None:
     assert (stretch.factor, stretch.low, stretch.high) == (8.0, 1.0, 4.0)
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_as_many_bits_lose_nothing(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]
+    write_model(model, tmp_path / "model.gguf", "F32")
+    back = open_gguf(tmp_path / "model.gguf")
+    row = model.tokenizer.encode(SAMPLES[0]).tokens[None]
+    assert np.array_equal(back.score(row), model.score(row))
+
+
 @pytest.mark.parametrize("kind", ["Q8_0", "Q4_0"])
 def test_fewer_bits_stay_near(kind: Any, tmp_path: Path) -> None:
     model = MODELS["llama"]

@@ -31,7 +31,7 @@ from foretell.models.neural.llama import Llama, LlamaSizes
 from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.published import Names, build
 
-Written = Literal["F16", "Q8_0", "Q4_0"]
+Written = Literal["F32", "F16", "Q8_0", "Q4_0"]
 EPSILON = 1e-5
 """Of GPT-2's norms, as published."""
 SLOWED = "rope_freqs.weight"

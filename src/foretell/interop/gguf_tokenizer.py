@@ -44,10 +44,15 @@ WAYS: dict[str, list[dict[str, Any]]] = {
     "gpt-2": [BYTE_LEVEL],
     "smollm": [{"type": "Digits", "individual_digits": True}, BYTE_LEVEL],
     "llama-bpe": _split(CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + REST),
+    "smaug-bpe": _split(CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + REST),
     "qwen2": _split(CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + REST),
 }
 """How texts are cut, by tokenizer.ggml.pre; the patterns are those of GPT-2, Llama 3, Qwen 2."""
 PLAIN_WAYS = ("default", "gpt-2")
+WHOLE_WAYS = ("llama-bpe",)
+"""Those by which a piece that is a token is taken whole, though no merges lead to it."""
+UNHEEDED = ("NFC",)
+"""Normalisers that llama.cpp's own conversion leaves out, as in files of Qwen 2."""
 
 
 def read_tokenizer(facts: Fields) -> tuple[Foreign, int | None]:
@@ -127,7 +132,12 @@ def _byte_level(facts: Fields, vocabulary: dict[str, int]) -> dict[str, Any]:
     return {
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": WAYS[way]},
         "decoder": BYTE_LEVEL,
-        "model": {"type": "BPE", "vocab": vocabulary, "merges": _texts(facts, "merges")},
+        "model": {
+            "type": "BPE",
+            "vocab": vocabulary,
+            "merges": _texts(facts, "merges"),
+            "ignore_merges": way in WHOLE_WAYS,
+        },
     }
 
 
@@ -185,8 +195,12 @@ def describe_tokenizer(tokenizer: Tokenizer, opening: int) -> dict[str, Fact | S
     content = json.loads(tokenizer.backend().to_str())
     model, pre = content["model"], content.get("pre_tokenizer") or {}
     parts = pre.get("pretokenizers", [pre])
-    way = next((name for name, known in WAYS.items() if _alike(parts, known)), None)
-    if model["type"] != "BPE" or way is None:
+    whole = bool(model.get("ignore_merges"))
+    ways = (name for name, known in WAYS.items() if _alike(parts, known))
+    way = next((name for name in ways if (name in WHOLE_WAYS) == whole), None)
+    before = content.get("normalizer")
+    changed = before is not None and before["type"] not in UNHEEDED
+    if model["type"] != "BPE" or way is None or changed:
         raise ForetellError(
             f"a GGUF file has no {tokenizer.name} tokenizer that cuts texts as this one does; "
             "train with bpe"
