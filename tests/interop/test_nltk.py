@@ -191,6 +191,14 @@ def test_counts_are_saved_and_come_back(name, tmp_path):
             assert again.score(word) == theirs.score(word)
 
 
+def test_saved_counts_are_opened_by_every_door(tmp_path):
+    theirs = fitted(nltk_lm.WittenBellInterpolated, 2)
+    save_nltk(theirs, tmp_path / "lm.json")
+    ours = foretell.load(tmp_path / "lm.json")
+    tokens = ours.tokenizer.encode("the cat ate").tokens[None]
+    np.testing.assert_array_equal(ours.score(tokens), from_nltk(theirs).score(tokens))
+
+
 def test_a_folder_is_refused_and_says_what_to_do(tmp_path):
     with pytest.raises(ForetellError, match="save_nltk"):
         models.save(from_nltk(fitted(nltk_lm.MLE, 2)), tmp_path / "model")

@@ -4,6 +4,7 @@ a folder that foretell wrote          manifest.json
 a folder of Hugging Face's layout     config.json
 a GGUF file                           begins with GGUF
 an ARPA file, a KenLM binary
+counts of a model of NLTK             save_nltk wrote them
 the name of a model that was pulled   smollm2-135m
 """
 
@@ -15,6 +16,9 @@ from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.language_model import LanguageModel
 from foretell.interop import pretrained
 from foretell.storage import MANIFEST
+
+NLTK = b'{"format": "nltk-lm-1"'
+"""How files of `interop.nltk.save_nltk` begin."""
 
 
 def open_model(place: str | Path) -> LanguageModel:
@@ -46,7 +50,7 @@ def _open_folder(path: Path) -> LanguageModel:
 
 def _open_file(path: Path) -> LanguageModel:
     with path.open("rb") as file:
-        begins = file.read(8)
+        begins = file.read(len(NLTK))
     if begins.startswith(b"GGUF"):
         from foretell.interop.gguf_models import open_gguf
 
@@ -56,6 +60,10 @@ def _open_file(path: Path) -> LanguageModel:
             f"{path} is a pickle, which can run any code when it is read, and is not opened; get "
             "the model as safetensors or GGUF"
         )
+    if begins == NLTK:
+        from foretell.interop.nltk import from_nltk, load_nltk
+
+        return from_nltk(load_nltk(path))
     from foretell.interop.kenlm_layout import is_kenlm_binary
 
     if not is_kenlm_binary(path):

@@ -179,7 +179,7 @@ class FromNLTK:
     def save(self, folder: Path) -> None:
         """Refuses: what there is to keep is NLTK's, not a model folder of ours."""
         raise ForetellError(
-            "a model of NLTK is no folder of ours; save_nltk(model, Path('lm.json')) of "
+            "a model of NLTK is no folder of ours; save_nltk(model, 'lm.json') of "
             "foretell.interop.nltk writes its counts, load_nltk reads them"
         )
 
@@ -226,7 +226,7 @@ class FromNLTK:
         return logprobs
 
 
-def save_nltk(lm: Any, path: Path) -> None:
+def save_nltk(lm: Any, path: str | Path) -> None:
     """Write the counts of a fitted model of NLTK, or of one that `from_nltk` gave, as JSON.
 
     Raises ForetellError for a class that is not in SETTINGS.
@@ -257,13 +257,13 @@ def save_nltk(lm: Any, path: Path) -> None:
         "vocabulary": list(lm.vocab.counts.items()),
         "counts": contexts,
     }
-    write_text(path, json.dumps(content) + "\n")
+    write_text(Path(path), json.dumps(content) + "\n")
 
 
-def load_nltk(path: Path) -> Any:
+def load_nltk(path: str | Path) -> Any:
     """The model of NLTK whose counts `save_nltk` wrote. Raises DamagedModel."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(Path(path).read_text("utf-8"))
         kind, settings = content["kind"], content["settings"]
         if content["format"] != FORMAT or kind not in SETTINGS:
             raise ValueError(f"format {content['format']!r} of {kind!r}")
