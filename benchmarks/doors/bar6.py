@@ -151,6 +151,6 @@ def _equal(found: dict[str, Any]) -> bool:
                 for each in vectors["networks"].values()
             ),
             *(each["words_trained_by_gensim"] > 0 for each in vectors["networks"].values()),
-            *(each["equal"] for each in vectors["phrases"].values()),
+            *(each["equal"] and each["phrases"] for each in vectors["phrases"].values()),
         ]
     )

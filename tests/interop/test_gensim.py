@@ -19,6 +19,7 @@ from foretell.interop.gensim import (
     vectors_of,
     word_vectors,
 )
+from foretell.models.neural.adapted import Adapted
 from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.llama import Llama, LlamaSizes
@@ -74,7 +75,20 @@ def llama(tokenizer):
     return NeuralModel(Llama(sizes), tokenizer)
 
 
-NETWORKS = [recurrent, gpt, gpt2, llama]
+def adapted(tokenizer):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPTNeoXConfig(
+        vocab_size=tokenizer.vocabulary_size + 3,
+        max_position_embeddings=20,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+    )
+    return NeuralModel(Adapted(transformers.GPTNeoXForCausalLM(config)), tokenizer)
+
+
+NETWORKS = [recurrent, gpt, gpt2, llama, adapted]
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

@@ -227,6 +227,7 @@ def test_there_and_back_are_nltks_scores(name):
     theirs = fitted(WHOLE[name], 3)
     again = as_nltk(from_nltk(theirs))
     assert again.order == 3
+    assert again.counts is theirs.counts
     assert sorted(again.vocab) == sorted(theirs.vocab)
     for sentence in [*SENTENCES, *NEW]:
         for word, context in padded(sentence, 3):

@@ -223,6 +223,16 @@ def test_corpora_are_cut_into_sentences_and_words():
     assert isinstance(estimate_lines(lines, order=2), NGram)
 
 
+def test_an_opening_quotation_mark_begins_a_sentence():
+    lines = list(door.prepare(["他说：“好。”“你呢？”（笑。）「走！」“"], door.cutter("zh")))
+    assert lines == [
+        "他 说 ： “ 好 。 ”",
+        "“ 你 呢 ？ ”",
+        "（ 笑 。 ）",
+        "「 走 ！ 」 “",
+    ]
+
+
 def test_a_pipeline_that_marks_no_sentences_is_refused():
     with pytest.raises(ForetellError, match="sentencizer"):
         list(door.prepare(["a b. c"], spacy.blank("en")))

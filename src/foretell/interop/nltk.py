@@ -53,6 +53,7 @@ from foretell.interop.nltk_scorers import (
     ModifiedKneserNey,
     NoCounts,
     as_nltk,
+    contexts_kept,
     list_words,
 )
 from foretell.interop.nltk_text import documents_of, lines_of, prepare, tokenizer_of
@@ -82,8 +83,6 @@ SETTINGS = {
     "KneserNeyInterpolated": "discount",
 }
 """Classes of nltk.lm that can be written, and the number that each is made with beside counts."""
-CONTEXTS = 1024
-"""Distributions that are kept, so that reading on does not work them out again."""
 
 
 def from_nltk(lm: Any, *, renormalise: bool = False) -> LanguageModel:
@@ -110,7 +109,8 @@ def from_nltk(lm: Any, *, renormalise: bool = False) -> LanguageModel:
 
 
 class FromNLTK:
-    """See the module and `from_nltk`. Slow: asks NLTK word by word. Never changes its model."""
+    """See the module and `from_nltk`. Slow: asks NLTK word by word, which leaves empty entries in
+    its counts for contexts that it had not seen, as its own `score` does."""
 
     family = "nltk"
     context = None
@@ -131,7 +131,7 @@ class FromNLTK:
         self.tokenizer = Whitespace.of(word.encode("utf-8", "surrogateescape") for word in words)
         self._words = [lm.vocab.unk_label, END, *words]
         self._opening = (START,) * (lm.order - 1) if START in lm.vocab else ()
-        self._after = lru_cache(CONTEXTS)(self._distribution)
+        self._after = lru_cache(contexts_kept(self))(self._distribution)
         try:
             self._probability(Whitespace.unknown, self._opening)
         except ZeroDivisionError:
@@ -143,6 +143,11 @@ class FromNLTK:
     @property
     def order(self) -> int:
         return int(self.lm.order)
+
+    @property
+    def counts(self) -> Any:
+        """NLTK's counts."""
+        return self.lm.counts
 
     def begin(self, rows: int = 1, *, mid_text: bool = False) -> Step:
         read = np.array([] if mid_text else [self.tokenizer.boundary], np.int32)
@@ -227,7 +232,8 @@ class FromNLTK:
 
 
 def save_nltk(lm: Any, path: str | Path) -> None:
-    """Write the counts of a fitted model of NLTK, or of one that `from_nltk` gave, as JSON.
+    """Write the counts of a fitted model of NLTK, or of one that `from_nltk` gave, as JSON; that it
+    was renormalised is not written.
 
     Raises ForetellError for a class that is not in SETTINGS.
     """

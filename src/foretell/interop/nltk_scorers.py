@@ -42,8 +42,8 @@ except ModuleNotFoundError:
 
 START, END = "<s>", "</s>"
 """NLTK's padding."""
-CONTEXTS = 1024
-"""What was foretold after so many contexts is kept."""
+KEPT = 1 << 24
+"""Probabilities of words after earlier contexts that are kept, so that none is worked out twice."""
 
 
 class NoCounts(ForetellError, NotImplementedError):
@@ -65,6 +65,19 @@ class Ordered(Protocol):
 
     @property
     def order(self) -> int: ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A model that can show NLTK's counts."""
+
+    @property
+    def counts(self) -> Any: ...
+
+
+def contexts_kept(model: LanguageModel) -> int:
+    """How many distributions of a model are kept."""
+    return max(16, KEPT // model.tokenizer.vocabulary_size)
 
 
 def as_nltk(model: LanguageModel, *, order: int | None = None, joiner: str = " ") -> Foretold:
@@ -102,7 +115,7 @@ class Foretold(NLTKLanguageModel):  # type: ignore[misc, unused-ignore]
 
     def _hold(self, model: LanguageModel) -> None:
         self.model, self._reader = model, unlimited(model)
-        self._after = lru_cache(CONTEXTS)(self._read)
+        self._after = lru_cache(contexts_kept(model))(self._read)
         self._tokens = _number_words(model.tokenizer)
         if self._tokens:
             self._tokens[END] = model.tokenizer.boundary
@@ -111,7 +124,9 @@ class Foretold(NLTKLanguageModel):  # type: ignore[misc, unused-ignore]
 
     @property
     def counts(self) -> Any:
-        """Raises NoCounts, unless it was fitted here."""
+        """NLTK's own, of what was fitted here or made from a model of NLTK; else NoCounts."""
+        if not self.counted and isinstance(self.model, Counting):
+            return self.model.counts
         if not self.counted:
             raise NoCounts(
                 f"a model of family {self.model.family} keeps no counts; ask score, or fit a "

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator
 from math import fsum, log
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,8 +206,9 @@ def prepare(texts: Iterable[str], nlp: Language) -> Iterator[str]:
     """Lines for `foretell ngram estimate`: a sentence a line, words apart by one space.
 
     nlp: any pipeline that marks sentences, such as `cutter` makes. The end of a line ends a
-    sentence, so lines that were broken to a width have to be joined before. Raises ForetellError if
-    the pipeline marks no sentences.
+    sentence, so lines that were broken to a width have to be joined before. An opening quotation
+    mark or bracket, which spaCy's sentencizer leaves at the end of a sentence, begins the next one.
+    Raises ForetellError if the pipeline marks no sentences.
     """
     lines = (line for text in texts for line in text.splitlines() if line.strip())
     for doc in nlp.pipe(lines):
@@ -215,8 +217,17 @@ def prepare(texts: Iterable[str], nlp: Language) -> Iterator[str]:
                 'the pipeline marks no sentences; give it nlp.add_pipe("sentencizer"), or take '
                 'cutter("en")'
             )
+        opening: list[str] = []
         for sentence in doc.sents:
+            words = opening + [token.text for token in sentence]
+            opening = []
+            while words and sentence.end < len(doc) and _opens(words[-1]):
+                opening.insert(0, words.pop())
             # A token that holds white space itself becomes several words.
-            line = " ".join(" ".join(token.text for token in sentence).split())
+            line = " ".join(" ".join(words).split())
             if line:
                 yield line
+
+
+def _opens(word: str) -> bool:
+    return len(word) == 1 and category(word) in ("Pi", "Ps")
