@@ -42,7 +42,7 @@ for place in sys.argv[2:]:
         "words_trained_by_gensim": found,
     }
 for name, settings in {
-    "default": {"min_count": 2, "threshold": 1.0},
+    "default": {"min_count": 1, "threshold": 1.0},
     "npmi": {"min_count": 2, "threshold": 0.3, "scoring": "npmi"},
 }.items():
     theirs = Phrases(sentences, **settings).freeze()
