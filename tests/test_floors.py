@@ -34,15 +34,23 @@ FLOORS = {
 SIDEWAYS = {("training", "evaluation"), ("fields", "contracts")}
 """The loop reads its held-out curve, and fields are refused in the contracts' words; nothing else
 looks across a floor."""
-HEAVY = ("torch", "safetensors", "numba", "tensorflow", "keras", "transformers", "ray")
+HEAVY = (
+    *("torch", "safetensors", "numba", "tensorflow", "keras", "transformers", "ray"),
+    *("nltk", "spacy", "gensim"),
+)
 STARRED = {
     "corpus/suffix_search.py",
     "corpus/suffixes.py",
     "interop/arpa_lines.py",
+    "interop/gensim.py",
     "interop/gguf_models.py",
     "interop/kenlm_bits.py",
     "interop/kenlm_hashes.py",
     "interop/kenlm_tables.py",
+    "interop/nltk.py",
+    "interop/nltk_scorers.py",
+    "interop/nltk_text.py",
+    "interop/spacy.py",
     "models/infinigram.py",
     "memory.py",
     "models/keras/gpt2.py",

@@ -5,6 +5,7 @@ a folder of Hugging Face's layout     config.json
 a GGUF file                           begins with GGUF
 a Keras model                         .keras
 an ARPA file, a KenLM binary
+counts of a model of NLTK             save_nltk wrote them
 the name of a model that was pulled   smollm2-135m
 """
 
@@ -18,6 +19,8 @@ from foretell.interop import pretrained
 from foretell.storage import MANIFEST
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+NLTK = b'{"format": "nltk-lm-1"'
+"""How files of `interop.nltk.save_nltk` begin."""
 
 
 def open_model(place: str | Path) -> LanguageModel:
@@ -58,8 +61,8 @@ def _open_file(path: Path) -> LanguageModel:
 
         return open_keras(path)
     with path.open("rb") as file:
-        begins = file.read(8)
-    if begins == HDF5:
+        begins = file.read(len(NLTK))
+    if begins.startswith(HDF5):
         raise DamagedModel(
             f"{path} is HDF5, in which Keras kept models that may carry code, and is not opened; "
             "open it in Keras and save it as .keras"
@@ -73,6 +76,10 @@ def _open_file(path: Path) -> LanguageModel:
             f"{path} is a pickle, which can run any code when it is read, and is not opened; get "
             "the model as safetensors or GGUF"
         )
+    if begins == NLTK:
+        from foretell.interop.nltk import from_nltk, load_nltk
+
+        return from_nltk(load_nltk(path))
     from foretell.interop.kenlm_layout import is_kenlm_binary
 
     if not is_kenlm_binary(path):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,17 @@ from tokenizers import Tokenizer as Backend
 from foretell.contracts.tokenizer import Encoding
 
 BOUNDARY = "<|endoftext|>"
+
+
+@runtime_checkable
+class Lexicon(Protocol):
+    """A tokenizer whose tokens are whole words, the white space between them left out."""
+
+    def word(self, token: int) -> bytes: ...
+
+    def words(self) -> Iterator[bytes]:
+        """Spellings of all tokens, in their order."""
+        ...
 
 
 def byte_alphabet() -> list[str]:

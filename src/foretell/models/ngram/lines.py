@@ -59,7 +59,7 @@ def estimate_lines(
 
     Raises ForetellError for settings or text that cannot be used.
     """
-    data = _read(text)
+    data = read_bytes(text)
     words, stream = learn_lines(data, skip_reserved=skip_reserved)
     if compat == "kenlm" and len(data) and data[-1] != ord("\n"):
         stream = stream[:-1]  # `lmplz` counts no end of a last line without a newline
@@ -175,7 +175,7 @@ def map_file(path: Path) -> NDArray[np.uint8]:
     return np.asarray(np.memmap(path, np.uint8, mode="r"))
 
 
-def _read(text: Path | bytes | Sequence[str]) -> NDArray[np.uint8]:
+def read_bytes(text: Path | bytes | Sequence[str]) -> NDArray[np.uint8]:
     if isinstance(text, str):
         raise ForetellError("one string is no list of sentences; give [text], or Path(name)")
     if isinstance(text, Path):
