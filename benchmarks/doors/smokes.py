@@ -105,8 +105,9 @@ def trackio(folder: Path) -> None:
 
 
 def nltk(folder: Path) -> None:
-    from foretell.interop.nltk import ModifiedKneserNey
     from nltk.lm.preprocessing import padded_everygram_pipeline
+
+    from foretell.interop.nltk import ModifiedKneserNey
 
     model = ModifiedKneserNey(2)
     model.fit(*padded_everygram_pipeline(2, [line.split() for line in LINES]))
