@@ -102,13 +102,19 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise DamagedModel(f"{path} is missing; give a folder that has it")
     if path.stat().st_size > LONGEST_JSON:
         raise DamagedModel(f"{path} is larger than {LONGEST_JSON >> 20} MiB; get the file again")
+    said = None
     try:
         found = json.loads(path.read_bytes())
-    # Nesting without end is a RecursionError, a number of a million digits a ValueError.
-    except (ValueError, RecursionError) as problem:
-        raise DamagedModel(
-            f"{path} is no JSON: {_short(str(problem))}; get the file again"
-        ) from None
+    except UnicodeDecodeError as problem:
+        said = f"at byte {problem.start}: no {problem.encoding}"
+    except json.JSONDecodeError as problem:
+        said = f"at line {problem.lineno}, column {problem.colno}: {problem.msg}"
+    except RecursionError:
+        said = "that can be read: lists or objects in it nest too deep"
+    except ValueError:
+        said = "that can be read: a number in it has thousands of digits"
+    if said is not None:
+        raise DamagedModel(f"{path} is no JSON {said}; get the file again")
     if not isinstance(found, dict):
         raise DamagedModel(f"{path} holds no JSON object; get the file again")
     return found
