@@ -24,7 +24,7 @@ from tokenizers import Tokenizer as Backend
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.tokenizer import Encoding
-from foretell.fields import Fields, read_json_object
+from foretell.fields import Fields, parse_json_object, read_json_object
 from foretell.tokenizers.spelling import SpelledTokenizer, byte_alphabet, size_in_words
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -49,21 +49,17 @@ what is read, and the table by which added tokens are found takes many times the
 def read_backend(content: str, where: str) -> tuple[Backend, dict[str, Any]]:
     """The library's tokenizer of a tokenizer.json, and the same as plain facts. Raises
     DamagedModel."""
+    facts = parse_json_object(content, where)
+    outside = [(name, part) for name, part in facts.items() if name != "model"]
+    lengths = [(len(text), name) for name, part in outside for text in _texts(part)]
+    longest, name = max(lengths, default=(0, ""))
+    if longest > LONGEST_ADDED or sum(length for length, _ in lengths) > MOST_ADDED:
+        raise DamagedModel(
+            f"{where}: {name} has a text of {longest} letters, and {LONGEST_ADDED} are read, of "
+            f"all together {MOST_ADDED}; get the file again"
+        )
     try:
-        facts = json.loads(content)
-        outside = [(name, part) for name, part in facts.items() if name != "model"]
-        lengths = [(len(text), name) for name, part in outside for text in _texts(part)]
-        if sum(length for length, _ in lengths) > MOST_ADDED:
-            raise DamagedModel(f"{where}: {max(lengths)[1]} is too long; get the file again")
-        if lengths and max(lengths)[0] > LONGEST_ADDED:
-            length, name = max(lengths)
-            raise DamagedModel(
-                f"{where}: {name} has a text of {length} letters, more than {LONGEST_ADDED}; get "
-                "the file again"
-            )
         return Backend.from_str(content), facts
-    except DamagedModel:
-        raise
     # The library raises bare Exception; its compiled part panics with a BaseException.
     except BaseException as problem:
         if isinstance(problem, KeyboardInterrupt | SystemExit | MemoryError):
@@ -105,8 +101,9 @@ class Foreign(SpelledTokenizer):
         most = max(self._pieces, default=-1)
         if most >= vocabulary or not 0 <= boundary < vocabulary:
             raise DamagedModel(
-                f"{where}: vocab or added_tokens has tokens up to {most}, the boundary is {boundary}, "
-                f"and by vocab_size the model has {vocabulary}; give the tokenizer that belongs to it"
+                f"{where}: vocab or added_tokens has tokens up to {most}, the boundary is "
+                f"{boundary}, and by vocab_size the model has {vocabulary}; give the tokenizer "
+                "that belongs to it"
             )
         model = facts.get("model") or {}
         self.name = f"{model.get('type', 'foreign')} {size_in_words(vocabulary)}"
