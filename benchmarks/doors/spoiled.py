@@ -30,7 +30,7 @@ PLACE = (
 )
 """What an error says beside the names of fields."""
 ADDED = {name for name, _ in ATTACKS}
-COMMON = {"model", "type", "content", "version", "special", "files", "format", "file"}
+COMMON = {"model", "type", "content", "special", "files", "format", "file"}
 """Keys that are words of any error."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -88,9 +89,10 @@ def _told(facts: Fields) -> Iterator[None]:
     except ForetellError:
         raise
     except ImportError as problem:
-        named = "its quantization_config" if "quantization_config" in facts.facts else "its class"
+        kept = "quantization_config" in facts.facts
+        named = ["quantization_config"] if kept else _fields_of(problem, facts.facts)
         raise MissingExtra(
-            f"transformers cannot open {facts.where} for {named}: {_line(problem)}"
+            f"transformers cannot open {facts.where} ({', '.join(named)}): {_line(problem)}"
         ) from None
     # Hundreds of classes, each of which meets odd configurations in its own way.
     except Exception as problem:
@@ -115,14 +117,14 @@ def _fields_of(problem: Exception, facts: Mapping[str, Any]) -> list[str]:
             2 < len(spelled) < 60 and spelled in said
         ):
             return [name[:60]]
-    place = problem.__traceback__
-    asked: list[str] = []
-    while place is not None:
-        line = linecache.getline(place.tb_frame.f_code.co_filename, place.tb_lineno)
-        known = [word for word in re.findall(r"\w+", line) if word in facts]
-        asked = known or re.findall(r"\b(?:config|kwargs)\.(\w+)", line) or asked
-        place = place.tb_next
-    return asked[:3] or [f"model_type {str(facts.get('model_type'))[:40]!r}"]
+    # From within, since each file of source that is read takes memory.
+    for frame, number in reversed(list(walk_tb(problem.__traceback__))):
+        line = linecache.getline(frame.f_code.co_filename, number)
+        asked = [word for word in re.findall(r"\w+", line) if word in facts]
+        asked = asked or re.findall(r"\b(?:config|kwargs)\.(\w+)", line)
+        if asked:
+            return asked[:3]
+    return [f"model_type {str(facts.get('model_type'))[:40]!r}"]
 
 
 @contextmanager
@@ -136,8 +138,8 @@ def _as_small_as(shelf: Safetensors) -> Iterator[None]:
         made += 1
         if made > most:
             raise DamagedModel(
-                f"{shelf.where}: config.json makes more than {most} weights (by its number of "
-                f"layers), and there are {len(shelf.names)}; get the model again"
+                f"{shelf.where}: config.json makes more than {most} weights by its model_type and "
+                f"number of layers, and there are {len(shelf.names)}; get the model again"
             )
 
     def weigh(part: Any, name: str, buffer: Any) -> None:
@@ -145,8 +147,9 @@ def _as_small_as(shelf: Safetensors) -> Iterator[None]:
         taken += buffer.numel() * buffer.element_size() if buffer is not None else 0
         if taken > room:
             raise DamagedModel(
-                f"{shelf.where}: by config.json {name} of {type(part).__name__} takes {taken} "
-                f"bytes, and the weights {shelf.bytes}; get the model again"
+                f"{shelf.where}: by model_type and sizes in config.json, {name} of "
+                f"{type(part).__name__} takes {taken} bytes, and the weights {shelf.bytes}; "
+                "get the model again"
             )
 
     hooks = (
