@@ -89,10 +89,11 @@ def _told(facts: Fields) -> Iterator[None]:
     except ForetellError:
         raise
     except ImportError as problem:
-        kept = "quantization_config" in facts.facts
-        named = ["quantization_config"] if kept else _fields_of(problem, facts.facts)
+        named = "quantization_config"
+        if named not in facts.facts:
+            named = ", ".join(_fields_of(problem, facts.facts))
         raise MissingExtra(
-            f"transformers cannot open {facts.where} ({', '.join(named)}): {_line(problem)}"
+            f"transformers cannot open {facts.where} ({named}): {_line(problem)}"
         ) from None
     # Hundreds of classes, each of which meets odd configurations in its own way.
     except Exception as problem:
@@ -120,7 +121,7 @@ def _fields_of(problem: Exception, facts: Mapping[str, Any]) -> list[str]:
     # From within, since each file of source that is read takes memory.
     for frame, number in reversed(list(walk_tb(problem.__traceback__))):
         line = linecache.getline(frame.f_code.co_filename, number)
-        asked = [word for word in re.findall(r"\w+", line) if word in facts]
+        asked = [name[:60] for name in facts if len(name) > 3 and name in line]
         asked = asked or re.findall(r"\b(?:config|kwargs)\.(\w+)", line)
         if asked:
             return asked[:3]
