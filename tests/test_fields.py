@@ -73,3 +73,18 @@ def test_what_is_no_object_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedModel, match="missing"):
         read_fields(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b'{"a": 1,\n b: 2}', "at line 2, column 2"),
+        (b'{"a": "\xff"}', "at byte 7: no utf-8"),
+        (b"[" * 200_000, "nest too deep"),
+        (b'{"a": ' + b"1" * 6000 + b"}", "thousands of digits"),
+    ],
+)
+def test_where_a_file_is_no_json_is_said(content: bytes, place: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(DamagedModel, match=place):
+        read_fields(tmp_path / "config.json")

@@ -69,6 +69,7 @@ STARRED = {
     "models/neural/network.py",
     "models/neural/memories.py",
     "models/neural/adapted.py",
+    "models/neural/borrowed.py",
     "models/neural/low_rank.py",
     "models/neural/recurrent.py",
     "models/neural/gpt.py",

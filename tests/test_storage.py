@@ -117,6 +117,12 @@ def test_a_seal_gives_back_its_facts(tmp_path: Path) -> None:
     assert check_seal(tmp_path) == facts
 
 
+def test_a_manifest_that_nests_without_end_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("[" * 200_000)
+    with pytest.raises(DamagedModel, match=r"manifest\.json is damaged"):
+        check_seal(tmp_path)
+
+
 def test_size_of_counts_all_files(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "a").write_bytes(b"x" * 10)

@@ -102,15 +102,26 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise DamagedModel(f"{path} is missing; give a folder that has it")
     if path.stat().st_size > LONGEST_JSON:
         raise DamagedModel(f"{path} is larger than {LONGEST_JSON >> 20} MiB; get the file again")
+    return parse_json_object(path.read_bytes(), str(path))
+
+
+def parse_json_object(content: bytes | str, where: str) -> dict[str, Any]:
+    """The same of what stands in the file. where: for errors."""
+    said = None
     try:
-        found = json.loads(path.read_bytes())
-    # Nesting without end is a RecursionError, a number of a million digits a ValueError.
-    except (ValueError, RecursionError) as problem:
-        raise DamagedModel(
-            f"{path} is no JSON: {_short(str(problem))}; get the file again"
-        ) from None
+        found = json.loads(content)
+    except UnicodeDecodeError as problem:
+        said = f"at byte {problem.start}: no {problem.encoding}"
+    except json.JSONDecodeError as problem:
+        said = f"at line {problem.lineno}, column {problem.colno}: {problem.msg}"
+    except RecursionError:
+        said = "that can be read: lists or objects in it nest too deep"
+    except ValueError:
+        said = "that can be read: a number in it has thousands of digits"
+    if said is not None:
+        raise DamagedModel(f"{where} is no JSON {said}; get the file again")
     if not isinstance(found, dict):
-        raise DamagedModel(f"{path} holds no JSON object; get the file again")
+        raise DamagedModel(f"{where} holds no JSON object; get the file again")
     return found
 
 

@@ -152,7 +152,7 @@ def check_seal(folder: Path) -> dict[str, Any]:
             name: (entry["bytes"], entry[CHECKSUM]) for name, entry in content["files"].items()
         }
         intact = claimed == _hash_content(content)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         intact = False
     if not intact:
         raise DamagedModel(f"{manifest} is damaged; restore the folder, or train again")
@@ -166,6 +166,11 @@ def check_seal(folder: Path) -> dict[str, Any]:
         if found != files[name][1]:
             raise DamagedModel(f"{folder / name} is damaged; restore the folder, or train again")
     return {name: value for name, value in content.items() if name != "files"}
+
+
+def is_pickled(begins: bytes) -> bool:
+    """True of the first bytes of a pickle, or of the archive in which PyTorch keeps pickles."""
+    return (begins[:1] == b"\x80" and begins[1:2] <= b"\x05") or begins[:4] == b"PK\x03\x04"
 
 
 def size_of(place: Path) -> int:

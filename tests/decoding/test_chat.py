@@ -1,6 +1,7 @@
 """Conversations as models read them; templates that attack, or never end, do neither."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,14 @@ def test_what_templates_use_is_there() -> None:
         "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ joiner.__init__.__globals__.os }}",
+        "{{ namespace.__init__.__globals__.os }}",
+        "{% extends '/etc/passwd' %}",
+        "{% from \"'+evil+'\" import x %}",
+        "{{ messages[0].pop('role') }}",
+        "{{ 9 ** (9 ** 9) }}",
+        "{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}"
+        "{% endfor %}{{ ns.x }}",
     ],
 )
 def test_attacks_come_to_nothing(template: str) -> None:
@@ -106,12 +115,34 @@ def test_attacks_come_to_nothing(template: str) -> None:
         "{% set f = '{0.__class__}'.format %}{{ f('') }}",
         "{{ '{x.__class__}'.format_map({'x': ''}) }}",
         "{{ (['{0.__class__}']|map(attribute='format')|first)('') }}",
+        "{{ ['']|map('{0.__class__}'.format)|list }}",
+        "{{ ('{0.__class__}'|attr('format'))('') }}",
+        "{{ ('{x.__class__}'|attr('format_map'))({'x': ''}) }}",
+        "{% block \"x'+evil+'\" %}{% endblock %}",
+        "{{ raise_exception.__globals__ }}{{ strftime_now.__globals__ }}",
+        "{{ (''|attr('__class__'))|attr('__mro__') }}",
     ],
 )
 def test_ways_around_the_sandbox_show_nothing(template: str) -> None:
-    """CVE-2024-56326 and CVE-2025-27516: a method of a text called where nobody looks."""
+    """CVE-2024-56326 and CVE-2025-27516: a method of a text called where nobody looks.
+    CVE-2024-56201: a name that becomes code."""
     with suppress(DamagedModel):
-        assert "class" not in render_template(template, NAMES)
+        shown = render_template(template, NAMES)
+        assert "class" not in shown
+        assert "function" not in shown
+
+
+def test_a_template_of_llama_cpp_python_runs_nothing(tmp_path: Path) -> None:
+    """CVE-2024-34359, as published, writing a file instead of opening a shell."""
+    made = tmp_path / "made"
+    template = (
+        "{% for x in ().__class__.__base__.__subclasses__() %}{% if 'warning' in x.__name__ %}"
+        "{{ x()._module.__builtins__['__import__']('os').popen('touch MADE') }}"
+        "{% endif %}{% endfor %}"
+    )
+    with pytest.raises(DamagedModel, match="SecurityError"):
+        render_template(template.replace("MADE", str(made)), NAMES)
+    assert not made.exists()
 
 
 def test_a_conversation_is_continued_from_tokens() -> None:

@@ -40,6 +40,20 @@ def test_a_pickle_is_refused_by_name(tmp_path: Path) -> None:
         open_model(tmp_path / "model.pt")
 
 
+@pytest.mark.parametrize("name", ["model", "model.gguf", "model.arpa", "model.bin", "model.ckpt"])
+@pytest.mark.parametrize("begins", [b"\x80\x02evil", b"\x80\x05evil", b"PK\x03\x04archive"])
+def test_a_pickle_is_known_by_what_is_in_it(tmp_path: Path, name: str, begins: bytes) -> None:
+    (tmp_path / name).write_bytes(begins)
+    with pytest.raises(DamagedModel, match=rf"{name} is a pickle"):
+        open_model(tmp_path / name)
+
+
+def test_a_pickle_of_the_oldest_protocol_is_known_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n(S'id'\ntR.")
+    with pytest.raises(DamagedModel, match=r"model\.pkl is a pickle"):
+        open_model(tmp_path / "model.pkl")
+
+
 def test_a_name_is_found_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORETELL_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

@@ -190,6 +190,21 @@ def test_norms_of_another_epsilon_are_refused(tmp_path: Path) -> None:
         open_gguf(tmp_path / "bad.gguf")
 
 
+def test_a_piece_too_long_to_be_cut_everywhere_is_refused(file: Any, tmp_path: Path) -> None:
+    """Each of its cuts is looked up, which takes the square of its length."""
+    facts, tensors = file
+    tokens = list(facts["tokenizer.ggml.tokens"])
+    tokens[5] = "x" * 1_000_000
+    change = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": np.zeros(len(tokens), np.float32),
+    }
+    write_gguf(tmp_path / "bad.gguf", {**facts, **change}, tensors)
+    with pytest.raises(DamagedModel, match="tokens has one of 1000000 letters"):
+        open_gguf(tmp_path / "bad.gguf")
+
+
 def test_scores_make_the_merges_of_sentence_piece(tmp_path: Path) -> None:
     """A vocabulary as Llama 2's, against the same as a tokenizer of the library."""
     from tokenizers import Tokenizer, decoders, models, normalizers

@@ -190,3 +190,78 @@ def test_odd_folders_are_refused_by_name(tmp_path: Path, facts: dict[str, Any], 
     (folder / "config.json").write_text(json.dumps({**config, **facts}), "utf-8")
     with pytest.raises(DamagedModel, match=named):
         huggingface.open_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("facts", "named"),
+    [
+        ({"model_type": "bert"}, "weight .* is missing"),
+        ({"model_type": "t5"}, "model_type is 't5', no causal model"),
+        ({"num_labels": 2**31 - 1}, "num_labels is more than"),
+        ({"num_hidden_layers": 2**40, "layer_types": None}, "num_hidden_layers is more than"),
+        ({"num_hidden_layers": 3, "layer_types": None}, r"weight model\.layers\.2\."),
+        ({"num_hidden_layers": 60_000, "layer_types": None}, "config.json makes more than"),
+        ({"hidden_size": 2**14}, r"weight lm_head\.weight is \(330, 32\), and by the sizes"),
+        ({"intermediate_size": -1}, "intermediate_size"),
+        ({"num_attention_heads": 0}, "num_attention_heads"),
+        ({"hidden_act": "gel"}, "hidden_act"),
+        ({"dtype": "a\nb"}, "dtype"),
+        ({"text_config": {"vocab_size": 300}}, "vocab_size|text_config|vocab"),
+    ],
+)
+def test_what_transformers_would_make_of_odd_facts_is_refused_by_name(
+    tmp_path: Path, facts: dict[str, Any], named: str
+) -> None:
+    """Some it would open with weights drawn at random, or not have memory enough for."""
+    folder = tmp_path / "theirs"
+    write("qwen2", folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **facts}), "utf-8")
+    with pytest.raises(DamagedModel, match=named) as raised:
+        huggingface.open_folder(folder)
+    assert "\n" not in str(raised.value)
+    assert str(folder) in str(raised.value)
+
+
+def test_code_that_comes_with_a_model_is_not_asked_about(tmp_path: Path) -> None:
+    """`transformers` would ask at the terminal whether to run it."""
+    folder = tmp_path / "theirs"
+    write("qwen2", folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(DamagedModel, match="model_type is 'evil'"):
+        huggingface.open_folder(folder)
+
+
+def test_weights_that_are_a_pickle_are_refused_as_one(tmp_path: Path) -> None:
+    write("llama", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x04evil")
+    with pytest.raises(DamagedModel, match=r"model\.safetensors is a pickle"):
+        huggingface.open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["\ud800.safetensors", "../x.safetensors", "a\0", "x" * 999, 5])
+def test_an_index_sends_only_to_files_beside_it(tmp_path: Path, name: Any) -> None:
+    write("llama", tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    index = json.dumps({"weight_map": {"model.norm.weight": name}})
+    (tmp_path / "model.safetensors.index.json").write_text(index, "utf-8")
+    with pytest.raises(DamagedModel, match="weight_map names no safetensors files"):
+        huggingface.open_folder(tmp_path)
+
+
+def test_a_vocabulary_that_is_only_claimed_takes_no_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    write("llama", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    config["vocab_size"] = 50_000_000
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedModel, match="embed_tokens"):
+            huggingface.open_folder(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()

@@ -222,3 +222,51 @@ def test_a_vocabulary_that_does_not_fit_is_refused() -> None:
 def test_without_a_file_it_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(DamagedModel, match="AutoTokenizer"):
         Foreign.read(tmp_path, vocabulary=10, boundary=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"normalizer": {"type": "Prepend", "prepend": "x" * 10_000}}, "normalizer has a text of"),
+        ({"added_tokens": [{"id": 0, "content": "x" * 10_000}]}, "added_tokens has a text of"),
+        ({"added_tokens": ["x" * 4000] * 300}, "added_tokens has a text of 4000 letters, and"),
+    ],
+)
+def test_texts_that_would_take_many_times_their_length_are_refused(
+    change: dict[str, Any], named: str
+) -> None:
+    content = {**json.loads(byte_level().to_str()), **change}
+    with pytest.raises(DamagedModel, match=f"tokenizer.json: {named}"):
+        Foreign(json.dumps(content), vocabulary=400, boundary=0)
+
+
+def test_where_a_file_is_no_json_is_said() -> None:
+    for content, place in (('{"a": 1,, }', "line 1, column 9"), ("[" * 200_000, "nest too deep")):
+        with pytest.raises(DamagedModel, match=place):
+            Foreign(content, vocabulary=400, boundary=0)
+
+
+def test_templates_that_are_none_are_passed_over() -> None:
+    several = [5, {"template": "x"}, {"name": "default", "template": "a"}]
+    assert foreign("byte-level", config={"chat_template": several}).template == "a"
+    assert foreign("byte-level", config={"chat_template": [5]}).template is None
+
+
+def test_a_vocabulary_that_is_only_claimed_takes_no_memory() -> None:
+    import tracemalloc
+
+    content = byte_level().to_str()
+    tracemalloc.start()
+    try:
+        assert Foreign(content, vocabulary=2**31 - 1, boundary=0).vocabulary_size == 2**31 - 1
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [None, 5, "evil"])
+def test_a_kind_that_is_none_is_named(kind: Any, tmp_path: Path) -> None:
+    config = {"foretell": {"kind": kind, "fingerprint": "x"}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(DamagedModel, match=r"tokenizer_config\.json: foretell: kind is"):
+        load_tokenizer(tmp_path)

@@ -16,7 +16,7 @@ from pathlib import Path
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.language_model import LanguageModel
 from foretell.interop import pretrained
-from foretell.storage import MANIFEST
+from foretell.storage import MANIFEST, is_pickled
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 NLTK = b'{"format": "nltk-lm-1"'
@@ -71,7 +71,12 @@ def _open_file(path: Path) -> LanguageModel:
         from foretell.interop.gguf_models import open_gguf
 
         return open_gguf(path)
-    if begins.startswith(b"\x80") and path.suffix in pretrained.PICKLES:
+    from foretell.interop.kenlm_layout import is_kenlm_binary
+
+    if is_kenlm_binary(path):
+        return _open_kenlm(path)
+    named = path.suffix in pretrained.PICKLES and not begins.lstrip().startswith(b"\\")
+    if named or is_pickled(begins):
         raise DamagedModel(
             f"{path} is a pickle, which can run any code when it is read, and is not opened; get "
             "the model as safetensors or GGUF"
@@ -80,12 +85,12 @@ def _open_file(path: Path) -> LanguageModel:
         from foretell.interop.nltk import from_nltk, load_nltk
 
         return from_nltk(load_nltk(path))
-    from foretell.interop.kenlm_layout import is_kenlm_binary
+    from foretell.interop.arpa import read_arpa
 
-    if not is_kenlm_binary(path):
-        from foretell.interop.arpa import read_arpa
+    return read_arpa(path)
 
-        return read_arpa(path)
+
+def _open_kenlm(path: Path) -> LanguageModel:
     from foretell.interop.kenlm_binary import read_kenlm_binary
     from foretell.interop.kenlm_probing import Probing
 

@@ -24,6 +24,9 @@ from foretell.tokenizers.spelling import SpelledTokenizer
 NORMAL, UNKNOWN, CONTROL, ADDED, BYTE = 1, 2, 3, 4, 6
 """Kinds of tokens."""
 PREFIX = "tokenizer.ggml."
+LONGEST_PIECE = 256
+"""Letters of a piece of SentencePiece, whose own limit is 16; each may be cut anywhere, and long
+ones would take the square of their length."""
 TEMPLATE = "tokenizer.chat_template"
 BYTE_LEVEL: dict[str, Any] = {
     "type": "ByteLevel",
@@ -162,7 +165,7 @@ def _sentence_piece(
         "model": {
             "type": "BPE",
             "vocab": vocabulary,
-            "merges": _merges(vocabulary, tokens, kinds, scores),
+            "merges": _merges(facts, vocabulary, tokens, kinds, scores),
             "unk_token": tokens[unknown[0]] if len(unknown) else None,
             "fuse_unk": True,
             "byte_fallback": bool((kinds == BYTE).any()),
@@ -171,12 +174,16 @@ def _sentence_piece(
 
 
 def _merges(
-    vocabulary: dict[str, int], tokens: Sequence[str], kinds: Any, scores: Any
+    facts: Fields, vocabulary: dict[str, int], tokens: Sequence[str], kinds: Any, scores: Any
 ) -> list[list[str]]:
     """What SentencePiece decides by the score of a joined piece, as a list of pairs in order."""
     found = []
     for joined in np.flatnonzero((kinds == NORMAL) | (kinds == ADDED)).tolist():
         piece = tokens[joined]
+        if len(piece) > LONGEST_PIECE:
+            raise facts.damaged(
+                PREFIX + "tokens", f"has one of {len(piece)} letters, more than {LONGEST_PIECE}"
+            )
         for cut in range(1, len(piece)):
             left, right = vocabulary.get(piece[:cut]), vocabulary.get(piece[cut:])
             if left is not None and right is not None:

@@ -38,7 +38,8 @@ def open_folder(folder: Path) -> LanguageModel:
 
     problem = f"{folder} is a {kind[:40]}"
     # Models that also see or hear keep the facts on their text apart.
-    text = config.inside("text_config") if "text_config" in config.facts else config
+    apart = kind not in NATIVE and "text_config" in config.facts
+    text = config.inside("text_config") if apart else config
     vocabulary = text.whole("vocab_size", VOCABULARY.get(kind))
     boundary, opening = find_edges(folder, config, vocabulary)
     tokenizer = Foreign.read(folder, vocabulary=vocabulary, boundary=boundary)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.tokenizer import Tokenizer
-from foretell.fields import Fields
+from foretell.fields import Fields, read_json_object
 from foretell.tokenizers.bytes import Bytes
 from foretell.tokenizers.characters import Characters
-from foretell.tokenizers.foreign import Foreign
+from foretell.tokenizers.foreign import Foreign, read_backend
 from foretell.tokenizers.numbered import Numbered
 from foretell.tokenizers.spelling import SpelledTokenizer, fingerprint_of
 from foretell.tokenizers.subwords import Subwords, Words
@@ -57,25 +55,24 @@ def train_tokenizer(
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """What `save` wrote. Raises DamagedModel if a file is missing, altered or not ours."""
+    path = folder / CONFIG
+    facts = Fields(str(path), read_json_object(path)).inside("foretell")
+    kind, fingerprint = facts.word("kind"), facts.word("fingerprint")
+    if kind == "whitespace":
+        return _load_whitespace(folder, fingerprint)
+    if kind == "foreign":
+        return _load_foreign(folder, facts)
+    if kind == "numbered":
+        return Numbered.restore(facts)
+    if kind not in REBUILT:
+        raise facts.damaged("kind", f"is {kind[:40]!r}, and {', '.join(REBUILT)} are known")
+    path = folder / "tokenizer.json"
     try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
-        kind, fingerprint = config["foretell"]["kind"], config["foretell"]["fingerprint"]
-        if kind == "whitespace":
-            return _load_whitespace(folder, fingerprint)
-        if kind == "foreign":
-            return _load_foreign(folder, config["foretell"])
-        if kind == "numbered":
-            return Numbered.restore(Fields(str(folder / CONFIG), config["foretell"]))
-        text = (folder / "tokenizer.json").read_text("utf-8")
-        backend = Backend.from_str(text)
-        tokenizer = _rebuild(kind, backend)
-    except DamagedModel:
-        raise
-    # The backend raises bare Exception for a file it cannot parse; nothing narrower exists.
-    except Exception as problem:
+        backend, _ = read_backend(path.read_text("utf-8"), str(path))
+        tokenizer = REBUILT[kind](backend)
+    except (OSError, ValueError, KeyError, IndexError) as problem:
         raise DamagedModel(
-            f"{folder} holds no tokenizer that can be read ({type(problem).__name__}: "
-            f"{str(problem)[:80]}); restore tokenizer.json and tokenizer_config.json"
+            f"{path} cannot be read ({type(problem).__name__}: {str(problem)[:80]}); restore it"
         ) from problem
     if not tokenizer.fingerprint == fingerprint_of(backend) == fingerprint:
         raise DamagedModel(
@@ -89,25 +86,36 @@ def _load_whitespace(folder: Path, fingerprint: str) -> Tokenizer:
     # Here, since compiled code and its back end are heavy, and other tokenizers need neither.
     from foretell.tokenizers import whitespace
 
-    words = whitespace.load(folder)
+    try:
+        words = whitespace.load(folder)
+    except (OSError, ValueError) as problem:
+        said = f"{type(problem).__name__}: {str(problem)[:80]}"
+        raise DamagedModel(
+            f"the vocabulary in {folder} cannot be read ({said}); restore its two files"
+        ) from problem
     if words.fingerprint != fingerprint:
         raise DamagedModel(f"the vocabulary in {folder} was changed after it was saved; restore it")
     return words
 
 
-def _load_foreign(folder: Path, facts: dict[str, Any]) -> Tokenizer:
-    foreign = Foreign.restore(folder, Fields(str(folder / CONFIG), facts))
-    if foreign.fingerprint != facts["fingerprint"]:
+def _load_foreign(folder: Path, facts: Fields) -> Tokenizer:
+    foreign = Foreign.restore(folder, facts)
+    if foreign.fingerprint != facts.word("fingerprint"):
         raise DamagedModel(
             f"{folder / 'tokenizer.json'} was changed after it was saved; restore it"
         )
     return foreign
 
 
-def _rebuild(kind: str, backend: Backend) -> SpelledTokenizer:
-    if kind == "bytes":
-        return Bytes()
-    if kind == "characters":
-        letters = sorted(backend.get_vocab(with_added_tokens=False).items(), key=lambda kv: kv[1])
-        return Characters([letter for letter, token in letters if token >= 256])
-    return {"words": Words, "subwords": Subwords}[kind](backend)
+def _rebuild_characters(backend: Backend) -> Characters:
+    letters = sorted(backend.get_vocab(with_added_tokens=False).items(), key=lambda kv: kv[1])
+    return Characters([letter for letter, token in letters if token >= 256])
+
+
+REBUILT: dict[str, Callable[[Backend], SpelledTokenizer]] = {
+    "bytes": lambda backend: Bytes(),
+    "characters": _rebuild_characters,
+    "words": Words,
+    "subwords": Subwords,
+}
+"""Kinds that are made again from what the backend says about itself."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ from tokenizers import Tokenizer as Backend
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.tokenizer import Encoding
-from foretell.fields import Fields, read_json_object
+from foretell.fields import Fields, parse_json_object, read_json_object
 from foretell.tokenizers.spelling import SpelledTokenizer, byte_alphabet, size_in_words
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -39,6 +39,33 @@ PROBES = (
     "e\u0301 \ufb01 \u00a0 \u200b \U0001f600 \u2581 \u0120",
 )
 """Texts that some tokenizer or other does not give back."""
+
+
+LONGEST_ADDED, MOST_ADDED = 2**12, 2**20
+"""Letters of a text outside the vocabulary, and of all of them: a normaliser puts its texts into
+what is read, and the table by which added tokens are found takes many times their length."""
+
+
+def read_backend(content: str, where: str) -> tuple[Backend, dict[str, Any]]:
+    """The library's tokenizer of a tokenizer.json, and the same as plain facts. Raises
+    DamagedModel."""
+    facts = parse_json_object(content, where)
+    outside = [(name, part) for name, part in facts.items() if name != "model"]
+    lengths = [(len(text), name) for name, part in outside for text in _texts(part)]
+    longest, name = max(lengths, default=(0, ""))
+    if longest > LONGEST_ADDED or sum(length for length, _ in lengths) > MOST_ADDED:
+        raise DamagedModel(
+            f"{where}: {name} has a text of {longest} letters, and {LONGEST_ADDED} are read, of "
+            f"all together {MOST_ADDED}; get the file again"
+        )
+    try:
+        return Backend.from_str(content), facts
+    # The library raises bare Exception; its compiled part panics with a BaseException.
+    except BaseException as problem:
+        if isinstance(problem, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        said = " ".join(str(problem).split())[:160]
+        raise DamagedModel(f"{where} cannot be read: {said}; get the file again") from None
 
 
 class Foreign(SpelledTokenizer):
@@ -60,15 +87,7 @@ class Foreign(SpelledTokenizer):
 
         Raises DamagedModel, naming the field, if they do not fit together.
         """
-        try:
-            backend = Backend.from_str(content)
-            facts = json.loads(content)
-        # The library raises bare Exception; its compiled part panics with a BaseException.
-        except BaseException as problem:
-            if isinstance(problem, KeyboardInterrupt | SystemExit | MemoryError):
-                raise
-            said = " ".join(str(problem).split())[:80]
-            raise DamagedModel(f"{where} cannot be read: {said}; get the file again") from None
+        backend, facts = read_backend(content, where)
         backend.no_truncation()
         backend.no_padding()
         # Without this, text that spells a special token's name would turn into that token.
@@ -82,16 +101,22 @@ class Foreign(SpelledTokenizer):
         most = max(self._pieces, default=-1)
         if most >= vocabulary or not 0 <= boundary < vocabulary:
             raise DamagedModel(
-                f"{where} has tokens up to {most} and the boundary {boundary}, and the model has "
-                f"{vocabulary}; give the tokenizer that belongs to it"
+                f"{where}: vocab or added_tokens has tokens up to {most}, the boundary is "
+                f"{boundary}, and by vocab_size the model has {vocabulary}; give the tokenizer "
+                "that belongs to it"
             )
         model = facts.get("model") or {}
         self.name = f"{model.get('type', 'foreign')} {size_in_words(vocabulary)}"
         styles = _types(facts.get("decoder")) | _types(facts.get("pre_tokenizer"))
         self._byte_level = "ByteLevel" in styles
         self._spelled = self._byte_level or bool(styles & {"ByteFallback", "Metaspace"})
-        self._opens_with_space = False
-        self._opens_with_space = self._spelled and self.decode(self._tokens("a")) == " a"
+        # Not by `spellings`, of which there are as many as the model claims to have tokens.
+        begun = [
+            self._spell(self._pieces[token])
+            for token in self._tokens("a").tolist()
+            if token in self._pieces and token not in self._special
+        ]
+        self._opens_with_space = self._spelled and b"".join(begun) == b" a"
         unknown = model.get("unk_token")
         if isinstance(model.get("unk_id"), int):
             unknown = self._pieces.get(model["unk_id"])
@@ -111,8 +136,10 @@ class Foreign(SpelledTokenizer):
         config = read_json_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
         try:
             content = (folder / FILE).read_text("utf-8")
-        except UnicodeDecodeError:
-            raise DamagedModel(f"{folder / FILE} is no UTF-8; get the file again") from None
+        except UnicodeDecodeError as problem:
+            raise DamagedModel(
+                f"{folder / FILE} is no UTF-8 at byte {problem.start}; get the file again"
+            ) from None
         return cls(
             content,
             vocabulary=vocabulary,
@@ -173,8 +200,12 @@ class Foreign(SpelledTokenizer):
         found = self.config.get("chat_template")
         if isinstance(found, list):
             # Several by name; the one for plain conversations is called so.
-            named = {each.get("name"): each.get("template") for each in found}
-            found = named.get("default")
+            defaults = (
+                each.get("template")
+                for each in found
+                if isinstance(each, Mapping) and each.get("name") == "default"
+            )
+            found = next(defaults, None)
         return found if isinstance(found, str) else None
 
     @cached_property
@@ -256,6 +287,19 @@ def _types(part: Any) -> set[str]:
     if isinstance(part, list):
         return set().union(*(_types(each) for each in part))
     return set()
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """All texts of a part, but for the one table of characters that is written as one."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, Mapping):
+        for name, inner in part.items():
+            if name != "precompiled_charsmap":
+                yield from _texts(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _texts(inner)
 
 
 def _share_out(offsets: list[tuple[int, int]], text: str) -> NDArray[np.int32]:

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foretell.contracts.errors import DamagedModel, MissingExtra
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.fields import read_fields
+from foretell.models.neural.borrowed import open_causal
 from foretell.models.neural.layers import within
 from foretell.models.neural.network import Memory, Network, NeuralModel
 from foretell.models.neural.published import find_edges
@@ -166,21 +166,8 @@ class Adapted(Network):
 
 def open_adapted(folder: Path, opening: int | None) -> Adapted:
     """From a folder in the layout of Hugging Face; nothing in it is run as code. Raises
-    DamagedModel in the words of `transformers`."""
-    try:
-        import transformers
-    except ModuleNotFoundError:
-        raise MissingExtra(
-            f'{folder} needs transformers: pip install "foretell[transformers]"'
-        ) from None
-    try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as problem:
-        said = " ".join(str(problem).split())[:160]
-        raise DamagedModel(f"transformers cannot open {folder}: {said}") from None
-    return Adapted(model, opening=opening)
+    DamagedModel, or MissingExtra."""
+    return Adapted(open_causal(folder), opening=opening)
 
 
 def load(folder: Path) -> NeuralModel:

@@ -17,8 +17,11 @@ from torch.overrides import TorchFunctionMode
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.fields import Fields, read_fields
+from foretell.storage import is_pickled
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+BESIDE = r"\w[\w.-]{,200}\.safetensors"
+"""Name of a file that an index may send to."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 Built = TypeVar("Built", bound=nn.Module)
@@ -171,15 +174,18 @@ class Safetensors:
     """The shelf in a folder, in one file or in several with an index."""
 
     def __init__(self, folder: Path) -> None:
-        self.where = str(folder)
+        self.where, self.bytes = str(folder), 0
         self._files: dict[str, Any] = {}
         for file in _files_of(folder):
+            if file.is_file() and is_pickled(_beginning(file)):
+                raise _pickle(file)
             try:
                 opened = safe_open(file, framework="pt")
                 self._files |= dict.fromkeys(opened.keys(), opened)
+                self.bytes += file.stat().st_size
             except (SafetensorError, OSError) as problem:
                 raise DamagedModel(
-                    f"{file} is no safetensors file: {str(problem)[:100]}; get the file again"
+                    f"{file} is no safetensors file: {str(problem)[:160]}; get the file again"
                 ) from None
 
     @property
@@ -206,14 +212,23 @@ def _files_of(folder: Path) -> list[Path]:
         index = read_fields(folder / INDEX)
         names = index.inside("weight_map").facts.values()
         if not names or not all(
-            isinstance(name, str) and Path(name).name == name for name in names
+            isinstance(name, str) and re.fullmatch(BESIDE, name, re.ASCII) for name in names
         ):
-            raise index.damaged("weight_map", "names no files beside it")
+            raise index.damaged("weight_map", "names no safetensors files beside it")
         return [folder / name for name in sorted(set(names))]
     pickles = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
     if pickles:
-        raise DamagedModel(
-            f"{folder / pickles[0]} is a pickle, which can run any code when it is read, and is "
-            f"not opened; get the model as {WEIGHTS}"
-        )
+        raise _pickle(folder / pickles[0])
     raise DamagedModel(f"{folder} has no {WEIGHTS}; give a folder that has it")
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(8)
+
+
+def _pickle(file: Path) -> DamagedModel:
+    return DamagedModel(
+        f"{file} is a pickle, which can run any code when it is read, and is not opened; get the "
+        f"model as {WEIGHTS}"
+    )
