@@ -78,8 +78,9 @@ class Surprisal:
         self._model = None if isinstance(model, str) else model
         _declare()
 
+    # Not `model`: spaCy takes what has one of this name for a network of its own.
     @property
-    def model(self) -> LanguageModel:
+    def language_model(self) -> LanguageModel:
         """Opened when it is first asked for. Raises ForetellError if none was named."""
         if self._model is None:
             if self._place is None:
@@ -95,9 +96,9 @@ class Surprisal:
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = BATCH) -> Iterator[Doc]:
         """Docs of a batch are read side by side."""
         for docs in minibatch(stream, size=batch_size):
-            encodings = self.model.tokenizer.encode_many([doc.text for doc in docs])
+            encodings = self.language_model.tokenizer.encode_many([doc.text for doc in docs])
             tokens = [encoding.tokens for encoding in encodings]
-            scores = score_documents(unlimited(self.model), tokens)
+            scores = score_documents(unlimited(self.language_model), tokens)
             for doc, encoding, logprobs in zip(docs, encodings, scores, strict=True):
                 shares = share_out(doc, encoding.byte_lengths, logprobs)
                 for token, bits in zip(doc, shares, strict=True):
@@ -105,7 +106,7 @@ class Surprisal:
                 yield doc
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        models.save(self.model, Path(path), replace=True)
+        models.save(self.language_model, Path(path), replace=True)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Surprisal:
         self._model = models.load(Path(path))
@@ -115,7 +116,7 @@ class Surprisal:
         """The files of the model's folder, each under its name."""
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
-            models.save(self.model, folder)
+            models.save(self.language_model, folder)
             files = {
                 file.relative_to(folder).as_posix(): file.read_bytes()
                 for file in sorted(folder.rglob("*"))
