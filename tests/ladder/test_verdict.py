@@ -36,3 +36,13 @@ def test_a_rung_that_may_be_no_better_than_the_floor_is_not_named() -> None:
 def test_where_nothing_is_better_the_floor_is_chosen() -> None:
     said = recommend(changed(RUNGS[0].name, -0.05, 0.01), FLOOR)
     assert said["en"].startswith(f"Choose the {FLOOR}")
+
+
+def test_what_may_have_read_the_text_is_said_of_what_is_recommended_alone() -> None:
+    best, other = RUNGS[0].name, RUNGS[1].name
+    said = recommend(RUNGS, FLOOR, doubtful=[best])
+    assert f"The {best} learned elsewhere" in said["en"]
+    assert f"{best} 是在别处训练的" in said["zh"]
+    within = [replace(RUNGS[0], weights={"GPT-9": 0.5}), *RUNGS[1:]]
+    assert "GPT-9 learned elsewhere" in recommend(within, FLOOR, doubtful=["GPT-9"])["en"]
+    assert "elsewhere" not in recommend(RUNGS, FLOOR, doubtful=[other])["en"]

@@ -17,14 +17,13 @@ from foretell.contracts.learner import Budget
 from foretell.corpus.source import LoadedCorpus
 from foretell.interop import pretrained
 from foretell.interop.doors import open_model
-from foretell.ladder.running import Finished, Outside, Watch, finish
+from foretell.ladder.running import ELSEWHERE, Finished, Outside, Watch, finish
 from foretell.ladder.site import Site, mix_parts
 from foretell.training.fit import Run, fit
 from foretell.training.recipes import build_learner
 
 RECORDS = ("adapting.json", "training.json")
 """What models that learned here remember of it."""
-ELSEWHERE = "it learned elsewhere, and may have read this very text"
 AS_IT_CAME = "as it came"
 FLOOR = "kneser-ney"
 

@@ -38,6 +38,7 @@ from foretell.training.recipes import NETWORKS, Scope, build_learner
 
 Watch = Callable[[Glance], None]
 EM_PASSES = 60
+ELSEWHERE = "it learned elsewhere, and may have read this very text"
 RECENT = "recent text"
 """Name of the part of a mixture that learns nothing, and so is no rung."""
 SAMPLE_TOKENS = 60

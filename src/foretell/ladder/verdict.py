@@ -12,7 +12,7 @@ from foretell.evaluation.scoring import read_texts
 from foretell.evaluation.surprisal import contrasts, surprisals
 from foretell.ladder.machine import describe_machine, describe_versions
 from foretell.ladder.options import CompareOptions
-from foretell.ladder.running import Finished, Texts
+from foretell.ladder.running import ELSEWHERE, Finished, Texts
 
 PASSAGE_BYTES = 700
 
@@ -60,7 +60,7 @@ def judge(
         leak_share=corpus.leak_share,
         rungs=tuple(rungs),
         floor=floor_name,
-        recommendation=recommend(rungs, floor_name),
+        recommendation=recommend(rungs, floor_name, doubtful=_doubtful(finished)),
         resolution=_resolution(by_name[best.name], by_name[rest[0].name]),
         prompts=texts.prompts,
         passage_text=passage,
@@ -143,8 +143,19 @@ def choose_passage(texts: Sequence[str]) -> str:
     return out.encode()[:PASSAGE_BYTES].decode("utf-8", "ignore").rstrip() or middling[:100]
 
 
-def recommend(rungs: Sequence[RungResult], floor_name: str) -> dict[str, str]:
-    """What to choose and what it costs, in English and Chinese."""
+def _doubtful(finished: Sequence[Finished]) -> list[str]:
+    """Names of models that may have read what is held out."""
+    names = _names(finished)
+    return [names[each.slug] for each in finished if ELSEWHERE in each.notices]
+
+
+def recommend(
+    rungs: Sequence[RungResult], floor_name: str, *, doubtful: Sequence[str] = ()
+) -> dict[str, str]:
+    """What to choose and what it costs, in English and Chinese.
+
+    doubtful: models that may have read what is held out; said of what is recommended.
+    """
     best = rungs[0]
     floor = next(rung for rung in rungs if rung.name == floor_name)
     if not _is_better(best):
@@ -181,6 +192,10 @@ def recommend(rungs: Sequence[RungResult], floor_name: str) -> dict[str, str]:
             f"若每个词元不得超过 {rung.milliseconds_per_token:.2f} 毫秒，选 {rung.name}："
             f"每字节多 {worse:.3f} 比特，占 {_size(rung.bytes_on_disk)}。"
         )
+    for name in doubtful:
+        if name == best.name or name in best.weights:
+            english.append(f"The {name} learned elsewhere, and may have read this very text.")
+            chinese.append(f"{name} 是在别处训练的，可能读过这份文本。")
     return {"en": " ".join(english), "zh": "".join(chinese)}
 
 
