@@ -45,4 +45,5 @@ def test_what_may_have_read_the_text_is_said_of_what_is_recommended_alone() -> N
     assert f"{best} 是在别处训练的" in said["zh"]
     within = [replace(RUNGS[0], weights={"GPT-9": 0.5}), *RUNGS[1:]]
     assert "GPT-9 learned elsewhere" in recommend(within, FLOOR, doubtful=["GPT-9"])["en"]
-    assert "elsewhere" not in recommend(RUNGS, FLOOR, doubtful=[other])["en"]
+    alone = [replace(RUNGS[0], weights={}), *RUNGS[1:]]
+    assert "elsewhere" not in recommend(alone, FLOOR, doubtful=[other])["en"]
