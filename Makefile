@@ -1,12 +1,13 @@
 # make demo   the main job on the documentation inside Python, on an empty machine
 # make test   everything that runs without data from outside
+# make extras every extra in a fresh environment of its own, as the README installs it
 # make check  style and types
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test extras check clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +24,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest -m "not slow"
+
+extras: $(VENV)/installed-for-tests
+	$(BIN)/python -m benchmarks.doors.bar7
 
 check: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

@@ -125,6 +125,14 @@ def parse_json_object(content: bytes | str, where: str) -> dict[str, Any]:
     return found
 
 
+def both_ends(text: str, most: int = 160) -> str:
+    """A line of what a library said, its middle left out if it is long: what is wrong stands at
+    the beginning, and where at the end."""
+    line = " ".join(text.split())
+    half = most // 2
+    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
+
+
 def _short(found: Any) -> str:
     try:
         said = repr(found)

@@ -20,6 +20,7 @@ from tokenizers import (
 
 from foretell.contracts.errors import DamagedModel
 from foretell.tokenizers import Foreign, load_tokenizer
+from foretell.tokenizers.foreign import _share_out
 
 TEXTS = [
     "the cat sat on the mat, and the dog ate 123 hats\n" * 5,
@@ -270,3 +271,22 @@ def test_a_kind_that_is_none_is_named(kind: Any, tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     with pytest.raises(DamagedModel, match=r"tokenizer_config\.json: foretell: kind is"):
         load_tokenizer(tmp_path)
+
+
+def test_the_part_that_spoils_a_tokenizer_is_named() -> None:
+    facts = json.loads(byte_level().to_str())
+    for name in ("pre_tokenizer", "decoder", "normalizer"):
+        spoiled = json.dumps({**facts, name: {"type": "Nothing"}})
+        with pytest.raises(DamagedModel, match=f"x.json: {name} cannot be read"):
+            Foreign(spoiled, vocabulary=400, boundary=0, where="x.json")
+    spoiled = json.dumps({**facts, "model": {**facts["model"], "unk_token": "x" * 400 + "\ud800"}})
+    with pytest.raises(DamagedModel, match="field of model") as refusal:
+        Foreign(spoiled, vocabulary=400, boundary=0, where="x.json")
+    # Where it stands is at the end of what the library says.
+    assert "column" in str(refusal.value)
+    assert len(str(refusal.value)) < 300
+
+
+def test_letters_that_a_text_does_not_have_are_not_counted() -> None:
+    lengths = _share_out([(0, 2), (2, 11), (11, 11)], "a 明")
+    assert lengths.tolist() == [2, 3, 0]

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer as Backend
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.tokenizer import Encoding
-from foretell.fields import Fields, parse_json_object, read_json_object
+from foretell.fields import Fields, both_ends, parse_json_object, read_json_object
 from foretell.tokenizers.spelling import SpelledTokenizer, byte_alphabet, size_in_words
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -46,6 +46,14 @@ LONGEST_ADDED, MOST_ADDED = 2**12, 2**20
 what is read, and the table by which added tokens are found takes many times their length."""
 
 
+PARTS: dict[str, Any] = {
+    **dict.fromkeys(("truncation", "padding", "normalizer", "pre_tokenizer")),
+    **dict.fromkeys(("post_processor", "decoder")),
+    "added_tokens": [],
+}
+"""Of a tokenizer.json, and what stands for none of each; the model stands for itself."""
+
+
 def read_backend(content: str, where: str) -> tuple[Backend, dict[str, Any]]:
     """The library's tokenizer of a tokenizer.json, and the same as plain facts. Raises
     DamagedModel."""
@@ -58,14 +66,28 @@ def read_backend(content: str, where: str) -> tuple[Backend, dict[str, Any]]:
             f"{where}: {name} has a text of {longest} letters, and {LONGEST_ADDED} are read, of "
             f"all together {MOST_ADDED}; get the file again"
         )
-    try:
+    problem = _problem_of(content)
+    if problem is None:
         return Backend.from_str(content), facts
+    # The library says at which column of one line; what is read without a part was spoiled by it.
+    parts = (name for name in facts if name in PARTS and facts[name])
+    spoiled = (
+        name for name in parts if _problem_of(json.dumps({**facts, name: PARTS[name]})) is None
+    )
+    named = next(spoiled, "a field of model, such as vocab or merges,")
+    raise DamagedModel(f"{where}: {named} cannot be read: {problem}; get the file again")
+
+
+def _problem_of(content: str) -> str | None:
+    """What the library says of a tokenizer.json that it cannot read."""
+    try:
+        Backend.from_str(content)
     # The library raises bare Exception; its compiled part panics with a BaseException.
     except BaseException as problem:
         if isinstance(problem, KeyboardInterrupt | SystemExit | MemoryError):
             raise
-        said = " ".join(str(problem).split())[:160]
-        raise DamagedModel(f"{where} cannot be read: {said}; get the file again") from None
+        return both_ends(str(problem))
+    return None
 
 
 class Foreign(SpelledTokenizer):
@@ -308,4 +330,5 @@ def _share_out(offsets: list[tuple[int, int]], text: str) -> NDArray[np.int32]:
     ends = np.cumsum([0, *(len(letter.encode()) for letter in text)])
     places = np.maximum.accumulate(np.array([0, *(end for _, end in offsets)], np.int64))
     places[-1] = len(text)
-    return np.diff(ends[places]).astype(np.int32)
+    # Some normalisers count letters that the text does not have.
+    return np.diff(ends[np.minimum(places, len(text))]).astype(np.int32)

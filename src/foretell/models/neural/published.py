@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from foretell.contracts.errors import DamagedModel, ForetellError
-from foretell.fields import Fields, read_fields
+from foretell.fields import Fields, both_ends, read_fields
 from foretell.storage import is_pickled
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -185,7 +185,7 @@ class Safetensors:
                 self.bytes += file.stat().st_size
             except (SafetensorError, OSError) as problem:
                 raise DamagedModel(
-                    f"{file} is no safetensors file: {str(problem)[:160]}; get the file again"
+                    f"{file} is no safetensors file: {both_ends(str(problem))}; get the file again"
                 ) from None
 
     @property
