@@ -22,7 +22,9 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--to",
-        type=Literal["huggingface", "gguf-f16", "gguf-q8_0", "gguf-q4_0", "keras", "savedmodel"],
+        type=Literal[
+            "huggingface", "gguf-f32", "gguf-f16", "gguf-q8_0", "gguf-q4_0", "keras", "savedmodel"
+        ],
         required=True,
         help="layout of the files",
     )

@@ -18,7 +18,7 @@ from typing import Literal
 from foretell.contracts.errors import MissingExtra
 from foretell.contracts.language_model import LanguageModel
 
-Written = Literal["F16", "Q8_0", "Q4_0"]
+Written = Literal["F32", "F16", "Q8_0", "Q4_0"]
 EXACT = 1e-3
 """Nats; two sums of float32 in another order differ by a tenth of it."""
 
@@ -127,6 +127,7 @@ FORMATS = {
         EXACT,
         EXACT,
     ),
+    "gguf-f32": _gguf("F32", apart=EXACT, worse=EXACT),
     # Rounded weights move single tokens far where they are unlikely; the text must not suffer.
     "gguf-f16": _gguf("F16", apart=0.1, worse=0.001),
     "gguf-q8_0": _gguf("Q8_0", apart=float("inf"), worse=0.01),
