@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
 from foretell import models
+from foretell.cli.export import Layout
 from foretell.interop import exports
 from foretell.interop.doors import open_model
 from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
@@ -66,4 +68,5 @@ def test_what_has_no_such_form_is_refused(gpt2: Path, refused: Callable) -> None
     assert "--model gpt2" in refused("export", "lstm", "text.txt", "--to", "huggingface")
     assert "no keras form" in refused("export", "lstm", "text.txt", "--to", "keras")
     assert "no gguf-f16 form" in refused("export", "kn", "text.txt", "--to", "gguf-f16")
+    assert get_args(Layout) == tuple(exports.FORMATS)
     assert "savedmodel" in refused("export", str(gpt2), "text.txt", "--to", "onnx")

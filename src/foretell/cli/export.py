@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 
 HELP = "write a model for another tool, and prove on your text that it is still the same"
 
+Layout = Literal[
+    "huggingface",
+    "gguf-f32",
+    "gguf-f16",
+    "gguf-q8_0",
+    "gguf-q4_0",
+    "keras",
+    "savedmodel",
+]
+"""Those of `interop.exports`, written out, since `--help` imports nothing."""
+
 
 def add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="folder, file or name of a model")
