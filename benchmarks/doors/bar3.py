@@ -56,6 +56,8 @@ def _warm() -> None:
     import torch
 
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    # Who asks compiled code for traces has its symbols read, which takes 50 MB once a process.
+    os.environ.pop("RUST_BACKTRACE", None)
     torch.set_num_threads(1)
     for name in WARMED:
         import_module(f"transformers.models.{name}.modeling_{name}")
