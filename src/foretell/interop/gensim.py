@@ -18,23 +18,26 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 
 from foretell.contracts.errors import ForetellError, MissingExtra
 from foretell.contracts.language_model import LanguageModel
 from foretell.contracts.tokenizer import Tokenizer
+
+try:
+    import torch
+    from gensim.models import KeyedVectors
+    from gensim.models.phrases import FrozenPhrases, Phrases
+except ModuleNotFoundError:
+    raise MissingExtra(
+        'Gensim, or the PyTorch of our networks, is not installed: pip install "foretell[gensim]"'
+    ) from None
+
 from foretell.models.neural.network import Network, NeuralModel
 from foretell.models.ngram.counts import Counts, count_stream
 from foretell.models.ngram.lines import check_counted, read_bytes
 from foretell.models.sliding import Sliding
 from foretell.tokenizers.spelling import BOUNDARY, UNKNOWN, Lexicon
 from foretell.tokenizers.whitespace import Whitespace, learn_lines
-
-try:
-    from gensim.models import KeyedVectors
-    from gensim.models.phrases import FrozenPhrases, Phrases
-except ModuleNotFoundError:
-    raise MissingExtra('Gensim is not installed: pip install "foretell[gensim]"') from None
 
 SPACE = "▁"
 
