@@ -34,7 +34,6 @@ from foretell.contracts.language_model import (
     Lengths,
     Step,
     Tokens,
-    check_keep,
     full_lengths,
 )
 from foretell.models.replay import ReplayState
@@ -156,13 +155,7 @@ class FromNLTK:
     def advance(
         self, state: ReplayState, tokens: Tokens, *, lengths: Lengths | None = None, keep: int = 1
     ) -> Step:
-        lengths = full_lengths(tokens, lengths)
-        check_keep(lengths, keep)
-        texts = tuple(
-            np.concatenate([text, row[:length]]).astype(np.int32)
-            for text, row, length in zip(state.texts, tokens, lengths, strict=True)
-        )
-        return self._step(texts, keep)
+        return self._step(state.read_on(tokens, full_lengths(tokens, lengths), keep).texts, keep)
 
     def distributions(self, state: ReplayState) -> NDArray[np.float32]:
         """ln P of every token after each row of a state, (B, V); of no context if nothing was

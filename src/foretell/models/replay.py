@@ -36,6 +36,16 @@ class ReplayState:
     def lengths(self) -> Lengths:
         return np.array([len(text) for text in self.texts], np.int32)
 
+    def read_on(self, tokens: Tokens, lengths: Lengths, keep: int) -> ReplayState:
+        """With tokens (B, T), of each row so many (B,) of which `keep` are to be foretold after."""
+        check_keep(lengths, keep)
+        rows = zip(self.texts, tokens, lengths, strict=True)
+        return ReplayState(
+            tuple(
+                np.concatenate([text, row[:length]]).astype(np.int32) for text, row, length in rows
+            )
+        )
+
     def select(self, rows: Sequence[int] | NDArray[np.integer]) -> ReplayState:
         return ReplayState(tuple(self.texts[row] for row in rows))
 
@@ -79,12 +89,7 @@ class Replay:
     def advance(
         self, state: ReplayState, tokens: Tokens, *, lengths: Lengths | None = None, keep: int = 1
     ) -> Step:
-        lengths = full_lengths(tokens, lengths)
-        check_keep(lengths, keep)
-        texts = tuple(
-            np.concatenate([text, row[:length]]).astype(np.int32)
-            for text, row, length in zip(state.texts, tokens, lengths, strict=True)
-        )
+        texts = state.read_on(tokens, full_lengths(tokens, lengths), keep).texts
         longest = max((len(text) for text in texts), default=0)
         if self.context is not None and longest > self.context:
             raise ContextExceeded(
