@@ -23,7 +23,7 @@ from foretell.models.neural.network import NeuralModel
 SMOLLM = "smollm2-135m"
 BYTES, QUICK_BYTES = 300_000, 60_000
 MOST_SECONDS, CLOSE = 600.0, 1e-4
-BUDGET, QUICK_BUDGET = "7m", "40s"
+BUDGET, QUICK_BUDGET = "5m", "40s"
 """Of learning; reading, opening and measuring before and after come on top."""
 
 

@@ -31,12 +31,15 @@ from foretell.ladder.machine import describe_versions, has_networks, set_threads
 from foretell.ladder.options import AdaptOptions, Method
 from foretell.ladder.single import checkpoints_of, naming_the_rate, refuse_rate
 from foretell.storage import locked, new_folder, refuse_existing
-from foretell.training.fit import Glance, Run, fit
+from foretell.training.fit import Glance, Run, first_bytes, fit
 from foretell.training.journal import EVENTS, LINES, Journal
 
 RECORD, LOW_RANK = "adapting.json", "low_rank.safetensors"
 SMALL = 5_000_000
 """Parameters up to which all of them learn, if nothing is said."""
+LOOK_BYTES = 5_000
+"""Read at each look while it learns. Of a model of 135M parameters, looks at as much as others read
+took as long as learning: docs/decisions/adapting.md."""
 GENERAL_BYTES, PASSAGE = 20_000, 1_000
 """Of the general text that are read, before and after, in passages of so many characters."""
 
@@ -178,7 +181,7 @@ def adapt_into(
                 learner,
                 train,
                 budget=budget,
-                held_out=stopping,
+                held_out=first_bytes(stopping, LOOK_BYTES),
                 checkpoints=work,
                 watch=watch_all,
                 stop=stop,
