@@ -219,8 +219,6 @@ def _batches(learner: GradientLearner) -> Iterator[tuple[np.ndarray, np.ndarray,
                 # A row of two chunks would need a mask that Keras's GPT-2 does not take.
                 counts = counts & (batch.segments.max(1, keepdims=True) == 1)
             missing = ((0, rows - len(counts)), (0, 0))
-            yield tuple(  # type: ignore[misc]
-                np.pad(each, missing)
-                for each in (batch.tokens, batch.targets, counts.astype(np.float32))
-            )
+            tokens, targets = (np.pad(each, missing) for each in (batch.tokens, batch.targets))
+            yield tokens, targets, np.pad(counts.astype(np.float32), missing)
         number += 1

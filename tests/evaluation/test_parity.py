@@ -44,3 +44,26 @@ def test_other_tokens_are_refused() -> None:
         compare_models(ngram(2, Bytes()), ngram(2, Characters.train(TEXTS)), TEXTS)
     with pytest.raises(ForetellError, match="no text"):
         compare_models(ngram(2, Bytes()), ngram(2, Bytes()), [""])
+
+
+def test_a_text_longer_than_a_context_is_read_to_its_end_in_pieces() -> None:
+    one, other = ngram(3, Bytes()), Short(ngram(3, Bytes()))
+    found = compare_models(one, other, TEXTS)
+    assert found.tokens == sum(len(text.encode()) for text in TEXTS)
+    assert found.largest == 0.0
+
+
+class Short:
+    """A model of little context."""
+
+    family, context = "short", 16
+
+    def __init__(self, inner: NGram) -> None:
+        self.inner, self.tokenizer = inner, inner.tokenizer
+
+    def begin(self, rows=1, *, mid_text=False):
+        return self.inner.begin(rows, mid_text=mid_text)
+
+    def advance(self, state, tokens, *, lengths=None, keep=1):
+        assert state.lengths.max() + tokens.shape[1] <= self.context
+        return self.inner.advance(state, tokens, lengths=lengths, keep=keep)

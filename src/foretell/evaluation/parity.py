@@ -2,13 +2,15 @@
 
     parity = compare_models(model, what_was_written, texts)
 
-Both read the same tokens in the same pieces, from the beginning of each text.
+Both read the same tokens in the same pieces: a text that is longer than either model's context, or
+than LONGEST, is read in pieces that begin anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import log
 
 import numpy as np
@@ -18,7 +20,7 @@ from foretell.contracts.errors import ForetellError
 from foretell.contracts.language_model import LanguageModel, LogProbs
 
 LONGEST = 512
-"""Tokens of a text that are read."""
+"""Tokens of a text that are read in one go."""
 AT_ONCE = 64
 """Of them whose distributions are held together."""
 
@@ -45,7 +47,7 @@ class Parity:
 
 
 def compare_models(one: LanguageModel, other: LanguageModel, texts: Sequence[str]) -> Parity:
-    """On the beginning of each text. Raises ForetellError if there is nothing to read, or the two
+    """On all tokens of texts. Raises ForetellError if there is nothing to read, or the two
     read other tokens."""
     tokens_read, bytes_read, equal = 0, 0, 0
     largest = anywhere = 0.0
@@ -55,10 +57,11 @@ def compare_models(one: LanguageModel, other: LanguageModel, texts: Sequence[str
         encoding = one.tokenizer.encode(text)
         if not np.array_equal(encoding.tokens, other.tokenizer.encode(text).tokens):
             raise ForetellError(f"what was written reads other tokens in {text[:30]!r}")
-        tokens = encoding.tokens[:limit]
-        bytes_read += int(encoding.byte_lengths[:limit].sum())
-        tokens_read += len(tokens)
-        for own, theirs, wanted in _walk(one, other, tokens):
+        bytes_read += int(encoding.byte_lengths.sum())
+        tokens_read += len(encoding.tokens)
+        starts = range(0, len(encoding.tokens), limit)
+        pieces = (encoding.tokens[start : start + limit] for start in starts)
+        for own, theirs, wanted in chain.from_iterable(_walk(one, other, each) for each in pieces):
             apart = np.abs(own - theirs)
             likely = np.maximum(own, theirs) > -log(1e6)
             anywhere = max(anywhere, float(apart[likely].max(initial=0.0)))
@@ -77,10 +80,9 @@ def compare_models(one: LanguageModel, other: LanguageModel, texts: Sequence[str
 
 def _walk(
     one: LanguageModel, other: LanguageModel, tokens: NDArray[np.int32]
-) -> list[tuple[LogProbs, LogProbs, NDArray[np.int32]]]:
+) -> Iterator[tuple[LogProbs, LogProbs, NDArray[np.int32]]]:
     """Pieces of both models' distributions (T, V) before each token (T,), and those tokens."""
     steps = [one.begin(), other.begin()]
-    found = []
     for start in range(0, len(tokens), AT_ONCE):
         piece = tokens[None, start : start + AT_ONCE]
         before = [step.logprobs[:, -1:] for step in steps]
@@ -92,5 +94,4 @@ def _walk(
             np.concatenate([first, step.logprobs[:, :-1]], axis=1)[0]
             for first, step in zip(before, steps, strict=True)
         )
-        found.append((own, theirs, piece[0]))
-    return found
+        yield own, theirs, piece[0]

@@ -46,6 +46,7 @@ KEPT = 1 << 24
 """Probabilities of words after earlier contexts that are kept, so that none is worked out twice."""
 
 
+# Both: a refusal of ours, and what NLTK's own callers catch.
 class NoCounts(ForetellError, NotImplementedError):
     """NLTK asked for counts, and the model is not made of them."""
 
@@ -100,6 +101,7 @@ def as_nltk(model: LanguageModel, *, order: int | None = None, joiner: str = " "
     return Foretold(model, order=order, joiner=joiner)
 
 
+# NLTK has no types, so that its classes are of any type to a checker.
 class Foretold(NLTKLanguageModel):  # type: ignore[misc, unused-ignore]
     """See the module and `as_nltk`. Never fitted again; `model` is what it was made of."""
 

@@ -7,8 +7,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from foretell import __version__
 from foretell.contracts.errors import ForetellError
 from foretell.corpus.source import load_texts
@@ -46,9 +44,14 @@ def export(name: str, kind: str, text: Path, out: Path, *, field: str | None = N
 
 
 def _beginning(texts: list[str]) -> list[str]:
-    """As many texts as hold about READ_BYTES, one at least."""
-    sizes = np.cumsum([len(text.encode()) for text in texts])
-    return texts[: int(np.searchsorted(sizes, READ_BYTES)) + 1]
+    """The first READ_BYTES of texts."""
+    chosen, left = [], READ_BYTES
+    for text in texts:
+        if left <= 0:
+            break
+        chosen.append(text.encode()[:left].decode("utf-8", "ignore") or text[:1])
+        left -= len(chosen[-1].encode())
+    return chosen
 
 
 def _refuse(found: Parity, way: Format, kind: str) -> None:
