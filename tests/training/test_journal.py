@@ -1,6 +1,8 @@
 """Lines while a run goes on: each update once, also after a kill."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,13 @@ def test_what_a_kill_left_beyond_the_checkpoint_goes(
         for updates in range(3, 5):
             watch(glance(updates))
     assert [line["updates"] for line in lines(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_tensorboard_does_without_tensorflow(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from foretell.training.journal import Journal\n"
+        f"Journal(Path({str(tmp_path)!r})).__enter__()\n"
+        "assert 'torch.utils.tensorboard' in sys.modules; assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,11 +10,12 @@ on in the same file, from the checkpoint on.
 from __future__ import annotations
 
 import json
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 from foretell.footprint import peak_memory
@@ -25,6 +26,7 @@ SECONDS = 1.0
 """Between lines."""
 LINES = "training.jsonl"
 EVENTS = "tensorboard"
+WITHOUT = "tensorboard.compat.notf"
 
 
 class Journal:
@@ -50,7 +52,9 @@ class Journal:
         """Raises ForetellError if the tracker does not begin."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.tensorboard:
-            # Seconds of import, which are not to be taken from the run's budget.
+            # Seconds of import, which are not to be taken from the run's budget. By this name
+            # TensorBoard asks whether it is to do without TensorFlow, which takes more of them.
+            sys.modules.setdefault(WITHOUT, ModuleType(WITHOUT))
             import_module("torch.utils.tensorboard")
         if self.tracker is not None:
             self._tracked = self.tracker.start(self.folder)
