@@ -1,4 +1,4 @@
-"""Measure one claim: `python -m benchmarks AREA NUMBER [--quick]`, from the repository's root.
+"""Measure one claim: `python -m benchmarks AREA BAR [--quick]`, from the repository's root.
 
 Progress goes to stderr; the last line of stdout is JSON with `met` true, false, or null where
 something needed is not there. The exit code is 0 whenever the claim could be measured.
@@ -13,28 +13,35 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.result import Result
+from benchmarks.tasks.rows import ROWS, measure_row
 
-AREAS = ("spine", "index", "networks", "doors")
+AREAS = ("spine", "index", "networks", "doors", "tasks")
 
 
-def bars_of(area: str) -> list[int]:
-    """Numbers of the bars that have a script."""
+def bars_of(area: str) -> list[str]:
+    """Bars that have a script: numbers, and rows of a table by their names."""
     files = (Path(__file__).parent / area).glob("bar*.py")
-    return sorted(int(file.stem.removeprefix("bar")) for file in files)
+    numbers = sorted(int(file.stem.removeprefix("bar")) for file in files)
+    return [*map(str, numbers), *(ROWS if area == "tasks" else ())]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("area", choices=AREAS)
-    parser.add_argument("number", type=int)
+    parser.add_argument("bar", help="a number, or the name of a row")
     parser.add_argument("--quick", action="store_true", help="smaller runs, to see that it works")
     asked = parser.parse_args()
-    if asked.number not in bars_of(asked.area):
-        parser.error(f"{asked.area} has bars {', '.join(map(str, bars_of(asked.area)))}")
-    bar = import_module(f"benchmarks.{asked.area}.bar{asked.number}")
-    result: Result = bar.measure(quick=asked.quick)
+    if asked.bar not in bars_of(asked.area):
+        parser.error(f"{asked.area} has bars {', '.join(bars_of(asked.area))}")
+    numbered = asked.bar.isdigit()
+    if numbered:
+        bar = import_module(f"benchmarks.{asked.area}.bar{asked.bar}")
+        result: Result = bar.measure(quick=asked.quick)
+    else:
+        result = measure_row(asked.bar, quick=asked.quick)
     figures = {**result.figures, **({"quick": True} if asked.quick else {})}
-    line = {"area": asked.area, "bar": asked.number, "met": result.met, "figures": figures}
+    name = int(asked.bar) if numbered else asked.bar
+    line = {"area": asked.area, "bar": name, "met": result.met, "figures": figures}
     sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
     return 0
 

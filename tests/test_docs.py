@@ -29,3 +29,15 @@ def test_the_ecosystem_page_runs(number, tmp_path, monkeypatch, capsys) -> None:
         monkeypatch.setattr(sys.modules["nltk"].data, "path", [])
     exec(compile(ECOSYSTEM[number], f"ecosystem.md, block {number}", "exec"), {})
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "page", sorted((PAGES / "applications").glob("*.md")), ids=lambda p: p.stem
+)
+def test_pages_of_applications_run(page, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall(page.read_text("utf-8"))
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), {})
+        assert capsys.readouterr().out

@@ -29,6 +29,7 @@ VERBS = (
     "adapt",
     "export",
     "chat",
+    "task",
 )
 AS_WRITTEN = ("--", "--dry-run", "--end-of-text", "--skip-reserved")
 """Options that are declared with hyphens."""

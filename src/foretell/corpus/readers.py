@@ -43,6 +43,17 @@ class ReadReport:
     """In a folder: hidden entries (a hidden folder counts once), binary and empty files."""
 
 
+class NoSuchField(TextError):
+    """A record or table lacks the field that was asked for."""
+
+    def __init__(self, where: str, wanted: str, fields: list[str], option: str = "--field") -> None:
+        self.where, self.wanted, self.fields = where, wanted, fields
+        super().__init__(
+            f"{where} has no field {wanted!r}; its fields are "
+            f"{', '.join(fields[:20]) or 'none'}. Name the one that is meant with {option}"
+        )
+
+
 Cut = Callable[[Iterator[str]], Iterator[str]]
 """Makes texts of a file's characters, which come in pieces of any length."""
 _Progress = Callable[[int, int], None]
@@ -57,6 +68,7 @@ def read_documents(
     progress: Callable[[int, int], None] | None = None,
     report: ReadReport | None = None,
     cut: Cut | None = None,
+    numbers: bool = False,
 ) -> Iterator[Document]:
     """Documents of a file or folder, in order, holding no more than one of them (for .txt: file).
 
@@ -66,6 +78,7 @@ def read_documents(
     progress: called with bytes read and bytes in all, as they lie on disk.
     cut: makes several documents of each plain text file, which is then not held whole either; they
     are named `notes.txt#1`, `notes.txt#2` ... None: the file is one.
+    numbers: take a number in the field as it is spelled, where it would be refused as no text.
 
     Text is UTF-8, or says by its first bytes that it is UTF-16; another encoding is refused, not
     guessed. Folders behind symbolic links are not entered. Does not clean: see cleaning.py.
@@ -83,7 +96,7 @@ def read_documents(
             f"{path} is plain text and has no field {field!r}; leave the field out, or give "
             ".jsonl, .json, .csv, .tsv or .parquet"
         )
-    return _read(path, files, field, progress or (lambda done, total: None), report, cut)
+    return _read(path, files, field, progress or (lambda done, total: None), report, cut, numbers)
 
 
 def _read(
@@ -93,6 +106,7 @@ def _read(
     progress: _Progress,
     report: ReadReport,
     cut: Cut | None,
+    numbers: bool,
 ) -> Iterator[Document]:
     sizes = [file.stat().st_size for file in files]
     done, total, documents = 0, sum(sizes), 0
@@ -101,7 +115,7 @@ def _read(
         name = file.relative_to(root).as_posix() if root.is_dir() else file.name
         try:
             with open_bytes(file) as raw:
-                for document in _read_file(raw, file, name, field, cut):
+                for document in _read_file(raw, file, name, field, cut, numbers):
                     documents += 1
                     yield document
                     progress(done + min(raw.tell(), size), total)
@@ -147,7 +161,7 @@ def _suffix(path: Path) -> str:
 
 
 def _read_file(
-    raw: BinaryIO, path: Path, name: str, field: str | None, cut: Cut | None
+    raw: BinaryIO, path: Path, name: str, field: str | None, cut: Cut | None, numbers: bool
 ) -> Iterator[Document]:
     reader = _RECORDS.get(_suffix(path))
     if reader is None:
@@ -161,6 +175,8 @@ def _read_file(
     for number, value in reader(raw, path, field):
         if isinstance(value, list) and all(isinstance(line, str) for line in value):
             value = "\n".join(value)
+        if numbers and isinstance(value, int | float):
+            value = str(value)
         if not isinstance(value, str | None):
             raise TextError(f"{path}:{number}: the field is no text. Name another with --field")
         yield Document(value or "", f"{name}:{number}")
@@ -170,10 +186,7 @@ def _choose(fields: list[str], field: str | None, path: Path, number: int, only:
     """The field that is the text. only: one that stands alone is, whatever its name."""
     wanted = field or (fields[0] if only and len(fields) == 1 else "text")
     if wanted not in fields:
-        raise TextError(
-            f"{path}:{number} has no field {wanted!r}; its fields are "
-            f"{', '.join(fields[:20]) or 'none'}. Name the one that is the text with --field"
-        )
+        raise NoSuchField(f"{path}:{number}", wanted, fields)
     return wanted
 
 

@@ -1,0 +1,1 @@
+"""Applications on published data, beside published numbers."""

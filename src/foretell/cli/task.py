@@ -1,0 +1,155 @@
+"""`foretell task classify train|evaluate|predict`: labels for texts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foretell.cli.parsing import Parser, add_json, options_of
+from foretell.tasks.options import LabelOptions
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from foretell.tasks.measures import LabelMeasures
+
+HELP = "applications: classify and sentiment (labels for texts)"
+NAMES = {
+    "classify": "which of your labels a text has",
+    "sentiment": "the same for moods: positive, negative, or your own words",
+}
+DATA = "csv, tsv, jsonl, json or parquet with a row a text"
+
+
+def add(parser: ArgumentParser) -> None:
+    names = parser.add_subcommands(required=True, dest="name", metavar="NAME")
+    for name, description in NAMES.items():
+        child = Parser(prog=f"foretell task {name}", description=description)
+        names.add_subcommand(name, child, help=description)
+        actions = child.add_subcommands(required=True, dest="action", metavar="ACTION")
+        for action, (said, build) in ACTIONS.items():
+            grandchild = Parser(prog=f"foretell task {name} {action}", description=said)
+            actions.add_subcommand(action, grandchild, help=said)
+            build(grandchild)
+            add_json(grandchild)
+
+
+def _add_train(parser: ArgumentParser) -> None:
+    parser.add_argument("data", type=str, help=DATA)
+    parser.add_argument("--out", type=str, help="folder for the predictor; models/DATA-NAME")
+    parser.add_class_arguments(LabelOptions)
+
+
+def _add_evaluate(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="folder that `train` wrote")
+    parser.add_argument("data", type=str, help=DATA)
+    parser.add_argument("--text", type=str, default="text", help="column that holds the text")
+    parser.add_argument("--label", type=str, default="label", help="column that holds the label")
+
+
+def _add_predict(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="folder that `train` wrote")
+    parser.add_argument("data", type=str, help=DATA)
+    parser.add_argument("--text", type=str, default="text", help="column that holds the text")
+
+
+ACTIONS = {
+    "train": ("learn from labelled texts", _add_train),
+    "evaluate": ("hold answers against labels that are known", _add_evaluate),
+    "predict": ("answer: a line a text, in order, with its probability", _add_predict),
+}
+
+
+def run(arguments: Namespace) -> int:
+    asked = arguments[arguments.name]
+    actions = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+    return actions[asked.action](arguments.name, asked[asked.action])
+
+
+def _train(name: str, arguments: Namespace) -> int:
+    from foretell.cli.progress import Display
+    from foretell.storage import refuse_existing
+    from foretell.tasks.labelling import RECORD, train_into
+
+    data = Path(arguments.data)
+    out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
+    refuse_existing(out)
+    with Display() as display:
+        options = options_of(LabelOptions, arguments)
+        found = train_into(out, data, options, progress=display.reading)
+    if arguments.json:
+        sys.stdout.write(json.dumps(json.loads((out / RECORD).read_text("utf-8"))) + "\n")
+        return 0
+    display.show(
+        f"{out}: {len(found.labels)} labels, {found.ngrams:,} n-grams from {found.examples:,} "
+        f"texts in {found.seconds:.0f} s"
+    )
+    display.show("On the part kept back, by which it was chosen:")
+    for line in _lines(found.dev):
+        display.show(line)
+    display.show_commands(
+        (
+            ("Next", f"foretell task {name} evaluate {out} TEST --text {options.text}"),
+            ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
+        )
+    )
+    return 0
+
+
+def _evaluate(name: str, arguments: Namespace) -> int:
+    from foretell import tasks
+    from foretell.cli.progress import Display
+    from foretell.tasks.labelling import evaluate
+
+    predictor = tasks.load(arguments.model)
+    options = LabelOptions(text=arguments.text, label=arguments.label)
+    with Display() as display:
+        found = evaluate(predictor, Path(arguments.data), options, progress=display.reading)
+    if arguments.json:
+        sys.stdout.write(json.dumps(asdict(found), ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(found)) + "\n")
+    return 0
+
+
+def _lines(found: LabelMeasures) -> list[str]:
+    accuracy, apart = found.accuracy, found.calibration_error
+    lines = [
+        f"accuracy  {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}] over "
+        f"{found.texts:,} texts; always the commonest label {found.floor:.3f}",
+        f"macro F1  {found.macro_f1:.3f}",
+        f"calibration error  {apart.value:.3f} [{apart.low:.3f}, {apart.high:.3f}], by chance "
+        f"alone {found.chance_error:.3f}; {found.nats:.3f} nats a text",
+    ]
+    mistakes = sorted(
+        (count, right, said)
+        for right, row in found.confusion.items()
+        for said, count in row.items()
+        if said != right
+    )
+    for count, right, said in reversed(mistakes[-5:]):
+        lines.append(f"{count:>6,} of {right} taken for {said}")
+    return lines
+
+
+def _predict(name: str, arguments: Namespace) -> int:
+    from foretell import tasks
+    from foretell.cli.progress import Display
+    from foretell.tasks.labelling import answer
+
+    predictor = tasks.load(arguments.model)
+    with Display() as display:
+        found = answer(predictor, Path(arguments.data), arguments.text, progress=display.reading)
+        for place, label in found:
+            if arguments.json:
+                content = {"place": place, "label": label.value} | {
+                    "probabilities": dict(label.probabilities)
+                }
+                sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+            else:
+                sure = label.probabilities[label.value]
+                sys.stdout.write(f"{place}\t{label.value}\t{sure:.4f}\n")
+    return 0

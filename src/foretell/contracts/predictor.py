@@ -1,0 +1,33 @@
+"""What an application is: something that answers, and says how likely every allowed answer is.
+
+answer = predictor.predict(["What a film!"])[0]
+answer.value, answer.probabilities["positive"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class Label(NamedTuple):
+    """One of a fixed set of answers."""
+
+    value: str
+    """The likeliest."""
+    probabilities: Mapping[str, float]
+    """Of every allowed label; they add up to one."""
+
+
+class LabelPredictor(Protocol):
+    """Answers texts with labels. A text gets the same answer whatever stands beside it."""
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    def predict(self, texts: Sequence[str]) -> list[Label]: ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that `tasks.load` needs into a folder that exists."""
+        ...

@@ -1,0 +1,91 @@
+"""Which n-grams stand in texts, as 64-bit hashes: of words 1 to 3, of characters 2 to 5.
+
+    ^ What a film ! $       words are runs of letters and digits, single marks, single ideographs
+      Wh ha at t_ _a ...    characters, small letters, white space folded to one blank
+
+All texts at once, in arrays. The edges ^ and $ count as words. Two n-grams with one hash are taken
+for one, which among a million happens once in ten million times.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORDS, CHARACTERS = 3, 5
+"""The longest n-grams."""
+BEGIN, END = "\x02", "\x03"
+_BLANK, _LETTER, _ALONE = range(3)
+_IDEOGRAPHS = ((0x2E80, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+"""Of scripts that are written without blanks, kana too; each stands for a word."""
+_PRIME = np.uint64(0x100000001B3)
+_INVERSE = np.uint64(pow(int(_PRIME), -1, 2**64))
+Hashes = NDArray[np.uint64]
+
+
+def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
+    """(M,) the number of a text, and (M,) the hash of an n-gram in it; once for every time that
+    it stands there."""
+    lines = [f"{BEGIN} {' '.join(text.lower().split())} {END}" for text in texts]
+    spelled = "".join(lines).encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(spelled, np.uint32).astype(np.uint64)
+    rows = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    parts = [*_of_words(codes, rows), *_of_characters(codes, rows)]
+    return np.concatenate([row for row, _ in parts]), np.concatenate([h for _, h in parts])
+
+
+def _of_characters(codes: Hashes, rows: NDArray[Any]) -> list[tuple[NDArray[Any], Hashes]]:
+    found, hashes = [], codes + np.uint64(1)
+    for length in range(2, CHARACTERS + 1):
+        hashes = hashes[:-1] * _PRIME + codes[length - 1 :]
+        inside = rows[: len(hashes)] == rows[length - 1 :]
+        found.append((rows[: len(hashes)][inside], _mix(hashes[inside], length)))
+    return found
+
+
+def _of_words(codes: Hashes, rows: NDArray[Any]) -> list[tuple[NDArray[Any], Hashes]]:
+    kinds = _kinds(codes)
+    joined = np.zeros(len(codes), bool)
+    joined[1:] = (kinds[1:] == _LETTER) & (kinds[:-1] == _LETTER) & (rows[1:] == rows[:-1])
+    starts = np.flatnonzero((kinds != _BLANK) & ~joined)
+    ends = np.append(starts[1:], len(codes))
+    # Blanks count for nothing, so a word may as well reach to the next.
+    powers = np.cumprod(np.full(len(codes), _PRIME))
+    worth = np.where(kinds == _BLANK, np.uint64(0), codes) * powers
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(worth)])
+    back = np.cumprod(np.full(len(codes), _INVERSE))
+    words = _mix((sums[ends] - sums[starts]) * back[starts], 0)
+    places, hashes, found = rows[starts], words, []
+    for length in range(1, WORDS + 1):
+        if length > 1:
+            hashes = hashes[:-1] * _PRIME + words[length - 1 :]
+        inside = places[: len(hashes)] == places[length - 1 :]
+        found.append((places[: len(hashes)][inside], _mix(hashes[inside], 64 + length)))
+    return found
+
+
+def _kinds(codes: Hashes) -> NDArray[np.int8]:
+    """What each character is to words."""
+    different, places = np.unique(codes, return_inverse=True)
+    kinds = np.array([_kind(chr(code)) for code in different.tolist()], np.int8)
+    return kinds[places]
+
+
+def _kind(letter: str) -> int:
+    if letter.isspace():
+        return _BLANK
+    ideograph = any(low <= ord(letter) <= high for low, high in _IDEOGRAPHS)
+    return _LETTER if unicodedata.category(letter)[0] in "LNM" and not ideograph else _ALONE
+
+
+def _mix(hashes: Hashes, salt: int) -> Hashes:
+    """Every bit of the outcome depends on all (splitmix64; Steele et al. 2014)."""
+    x = hashes + np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Hashes = x ^ (x >> np.uint64(31))
+    return mixed

@@ -1,0 +1,204 @@
+"""The floor of labelling: counts of n-grams in the texts of each label, and how far to trust each.
+
+    score of a label = its share + sum over the n-grams of a text of w . ln odds
+    odds = P(n-gram stands in a text | label) / P(it does | another label), from counts
+    w, one number an n-gram: by descent, which naive Bayes has at one
+
+With one weight for all it is the generative classifier of Bayes, which counts evidence twice where
+n-grams overlap; learned weights take that back (as in Wang & Manning 2012, who learn one for each
+n-gram and label). docs/decisions/tasks.md has what each does. Knows nothing of order beyond its
+n-grams.
+
+F n-grams, K labels, N texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.sparse import csr_array
+from scipy.special import log_softmax
+
+from foretell.contracts.errors import DamagedModel
+from foretell.contracts.predictor import Label
+from foretell.tasks.examples import Example, refuse_unknown
+from foretell.tasks.ngram_features import Hashes, ngrams
+
+TEXTS_AT_ONCE = 2_000
+MOST_NUMBERS = 2**26
+"""F times K; beyond, n-grams that stand in few texts are left out."""
+PENALTIES = (1.0, 10.0, 100.0)
+"""Of the squares of the weights; the one that does best on the dev part is taken."""
+UPDATES = 60
+NGRAMS, EVIDENCE = "ngrams.npy", "evidence.npy"
+Floats = NDArray[np.float32]
+
+
+class Tried(NamedTuple):
+    """One penalty."""
+
+    penalty: float
+    nats: float
+    """A dev example."""
+    accuracy: float
+    """On the dev part."""
+
+
+@dataclass(frozen=True)
+class WeighedCounts:
+    """See the module."""
+
+    labels: tuple[str, ...]
+    ngrams: Hashes
+    """(F,) sorted."""
+    evidence: Floats
+    """(F, K) weighed, in nats."""
+    shares: Floats
+    """(K,) in nats."""
+
+    rung = "count"
+
+    def predict(self, texts: Sequence[str]) -> list[Label]:
+        found: list[Label] = []
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            rows = _rows(texts[start : start + TEXTS_AT_ONCE], self.ngrams)
+            logprobs = log_softmax((rows @ self.evidence + self.shares).astype(np.float64), 1)
+            for row, best in zip(np.exp(logprobs).tolist(), logprobs.argmax(1), strict=True):
+                found.append(Label(self.labels[best], dict(zip(self.labels, row, strict=True))))
+        return found
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / NGRAMS, self.ngrams)
+        np.save(folder / EVIDENCE, np.concatenate([self.evidence, self.shares[None]]))
+
+    @staticmethod
+    def load(folder: Path, facts: dict[str, Any]) -> WeighedCounts:
+        """From a folder whose seal was checked. Raises DamagedModel."""
+        try:
+            labels = tuple(str(label) for label in facts["labels"])
+            known = np.load(folder / NGRAMS, allow_pickle=False)
+            evidence = np.load(folder / EVIDENCE, allow_pickle=False)
+        except (KeyError, TypeError, ValueError, OSError) as problem:
+            raise DamagedModel(f"{folder} cannot be read ({problem}); restore it") from None
+        if evidence.shape != (len(known) + 1, len(labels)):
+            raise DamagedModel(
+                f"{folder / EVIDENCE} is {evidence.shape}, and {len(known)} n-grams with "
+                f"{len(labels)} labels stand beside it; restore the folder"
+            )
+        return WeighedCounts(labels, known, evidence[:-1], evidence[-1])
+
+
+def learn(
+    examples: Sequence[Example], dev: Sequence[Example], labels: tuple[str, ...]
+) -> tuple[WeighedCounts, tuple[Tried, ...]]:
+    """Count, then weigh; what was chosen on the dev part is the penalty, and how sure to be.
+
+    Raises TextError if a dev example has an unknown label.
+    """
+    refuse_unknown(dev, labels)
+    number = {label: index for index, label in enumerate(labels)}
+    gold = np.array([number[example.label] for example in examples])
+    dev_gold = np.array([number[example.label] for example in dev])
+    known = _choose([example.text for example in examples], len(labels))
+    rows = _rows([example.text for example in examples], known)
+    dev_rows = _rows([example.text for example in dev], known)
+    is_label = np.eye(len(labels), dtype=np.float32)[gold]
+    odds, shares = _log_odds(rows, is_label), np.log(is_label.mean(0))
+    tried, best = [], None
+    for penalty in PENALTIES:
+        weights, bias = _weigh(rows, odds, is_label, shares, penalty)
+        evidence = odds * weights[:, None]
+        scores = (dev_rows @ evidence + bias).astype(np.float64)
+        # Evidence that was weighed on texts that were seen is too sure of others.
+        found = minimize_scalar(
+            lambda t, scores=scores: _nats(scores * np.exp(t), dev_gold),
+            bounds=(-3.0, 1.0),
+            method="bounded",
+        )
+        sure = np.float32(np.exp(found.x))
+        right = float((scores.argmax(1) == dev_gold).mean())
+        tried.append(Tried(penalty, float(found.fun), right))
+        if found.fun <= min(each.nats for each in tried):
+            best = WeighedCounts(labels, known, evidence * sure, (bias * sure).astype(np.float32))
+    assert best is not None
+    return best, tuple(tried)
+
+
+def _nats(scores: NDArray[np.float64], gold: NDArray[Any]) -> float:
+    """-ln P of the right label, the mean over (N, K) scores."""
+    return -float(log_softmax(scores, 1)[np.arange(len(gold)), gold].mean())
+
+
+def _choose(texts: Sequence[str], labels: int) -> Hashes:
+    """The n-grams that count (F,), sorted."""
+    found: list[Hashes] = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        numbers, hashes = ngrams(texts[start : start + TEXTS_AT_ONCE])
+        order = np.lexsort((numbers, hashes))
+        numbers, hashes = numbers[order], hashes[order]
+        first = np.ones(len(hashes), bool)
+        first[1:] = (hashes[1:] != hashes[:-1]) | (numbers[1:] != numbers[:-1])
+        found.append(hashes[first])
+    different, counts = np.unique(np.concatenate(found), return_counts=True)
+    least = 1
+    while (counts >= least).sum() * labels > MOST_NUMBERS:
+        least += 1
+    kept: Hashes = different[counts >= least]
+    return kept
+
+
+def _rows(texts: Sequence[str], known: Hashes) -> csr_array:
+    """(N, F) one where a known n-gram stands in a text."""
+    if len(texts) > TEXTS_AT_ONCE:
+        from scipy.sparse import vstack
+
+        starts = range(0, len(texts), TEXTS_AT_ONCE)
+        return vstack([_rows(texts[at : at + TEXTS_AT_ONCE], known) for at in starts], "csr")
+    numbers, hashes = ngrams(texts)
+    places = np.searchsorted(known, hashes)
+    places[places == len(known)] = 0
+    there = known[places] == hashes
+    ones = np.ones(int(there.sum()), np.float32)
+    where = (numbers[there], places[there])
+    rows = csr_array((ones, where), shape=(len(texts), len(known)), dtype=np.float32)
+    rows.sum_duplicates()
+    rows.data[:] = 1
+    return rows
+
+
+def _log_odds(rows: csr_array, is_label: Floats) -> Floats:
+    """(F, K): for each n-gram, of standing in a text of the label against one of another label."""
+    inside = rows.T @ is_label
+    others = inside.sum(1, keepdims=True) - inside
+    of_label = is_label.sum(0)
+    odds: Floats = np.log((inside + 1) / (of_label + 2)) - np.log(
+        (others + 1) / (len(is_label) - of_label + 2)
+    )
+    return odds
+
+
+def _weigh(
+    rows: csr_array, odds: Floats, is_label: Floats, shares: Floats, penalty: float
+) -> tuple[Floats, Floats]:
+    """Weights (F,) and bias (K,) by which the labels of the examples are likeliest."""
+    turned = rows.T.tocsr()
+    count = len(odds)
+
+    def cost(place: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights, bias = place[:count].astype(np.float32), place[count:]
+        logprobs = log_softmax(rows @ (odds * weights[:, None]) + bias, 1)
+        nats = -float((logprobs * is_label).sum())
+        wrong = (np.exp(logprobs) - is_label).astype(np.float32)
+        gradient = ((turned @ wrong) * odds).sum(1) + penalty * weights
+        squares = float((weights.astype(np.float64) ** 2).sum())
+        return nats + penalty / 2 * squares, np.concatenate([gradient, wrong.sum(0)]).astype(float)
+
+    start = np.concatenate([np.zeros(count), shares])
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": UPDATES}).x
+    return found[:count].astype(np.float32), found[count:].astype(np.float32)

@@ -1,0 +1,72 @@
+import re
+import unicodedata
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretell.tasks.ngram_features import BEGIN, CHARACTERS, END, WORDS, ngrams
+
+ODD = st.text(st.sampled_from("aB é1_.。 \n\t中文かأ😀\u0301"), max_size=12)
+
+
+def words_of(text: str) -> list[str]:
+    """One at a time, as the module says."""
+    found: list[str] = []
+    open_word = False
+    for letter in text:
+        ideograph = bool(re.match(r"[\u2e80-\ua4cf]", letter))
+        joins = unicodedata.category(letter)[0] in "LNM" and not ideograph
+        if letter.isspace():
+            open_word = False
+            continue
+        if joins and open_word:
+            found[-1] += letter
+        else:
+            found.append(letter)
+        open_word = joins
+    return found
+
+
+def slow(text: str) -> list[tuple[str, ...]]:
+    line = f"{BEGIN} {' '.join(text.lower().split())} {END}"
+    words = words_of(line)
+    parts = [
+        ("word", *words[at : at + n])
+        for n in range(1, WORDS + 1)
+        for at in range(len(words) - n + 1)
+    ]
+    return parts + [
+        ("letters", line[at : at + n])
+        for n in range(2, CHARACTERS + 1)
+        for at in range(len(line) - n + 1)
+    ]
+
+
+@given(st.lists(ODD, min_size=1, max_size=6))
+def test_hashes_are_those_of_the_ngrams(texts: list[str]) -> None:
+    """Found in all texts at once as one at a time: as often, and alike where they are alike."""
+    rows, hashes = ngrams(texts)
+    names: dict[int, tuple[str, ...]] = {}
+    for row, text in enumerate(texts):
+        alone_rows, alone = ngrams([text])
+        assert not alone_rows.any()
+        assert sorted(hashes[rows == row].tolist()) == sorted(alone.tolist())
+        assert len(alone) == len(slow(text))
+        assert len(set(alone.tolist())) == len(set(slow(text)))
+        for name, value in zip(sorted_names(text), sorted_hashes(text), strict=True):
+            assert names.setdefault(value, name) == name
+
+
+def sorted_names(text: str) -> list[tuple[str, ...]]:
+    """In the order in which the module gives them: words first, by length."""
+    return slow(text)
+
+
+def sorted_hashes(text: str) -> list[int]:
+    return [int(value) for value in ngrams([text])[1]]
+
+
+def test_letters_are_small_and_blanks_are_folded() -> None:
+    a, b = ngrams(["What  a\tFILM !"]), ngrams(["what a film !"])
+    assert np.array_equal(a[1], b[1])

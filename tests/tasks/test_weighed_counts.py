@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foretell import tasks
+from foretell.contracts.errors import DamagedModel, TextError
+from foretell.storage import seal
+from foretell.tasks.examples import Example
+from foretell.tasks.weighed_counts import WeighedCounts, learn
+from tests.tasks.moods import draw
+
+LABELS = ("bad", "good")
+
+
+@pytest.fixture(scope="module")
+def learned() -> WeighedCounts:
+    return learn(draw(200, 1), draw(60, 2), LABELS)[0]
+
+
+def test_it_learns(learned: WeighedCounts) -> None:
+    fresh = draw(100, 3)
+    answers = learned.predict([each.text for each in fresh])
+    right = [a.value == each.label for a, each in zip(answers, fresh, strict=True)]
+    assert np.mean(right) > 0.95
+
+
+def test_probabilities_of_all_labels_add_up_and_the_value_is_the_likeliest(
+    learned: WeighedCounts,
+) -> None:
+    for answer in learned.predict(["lovely", "", "zzz 这", "no fun"]):
+        assert tuple(answer.probabilities) == LABELS
+        assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-12)
+        assert answer.value == max(LABELS, key=lambda label: answer.probabilities[label])
+
+
+def test_a_text_gets_the_same_answer_in_any_company(learned: WeighedCounts) -> None:
+    texts = [each.text for each in draw(20, 4)]
+    together = learned.predict(texts)
+    for text, answer in zip(texts, together, strict=True):
+        alone = learned.predict([text])[0]
+        assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+    assert learned.predict([]) == []
+
+
+def test_an_order_of_examples_changes_nothing() -> None:
+    examples, dev = draw(80, 1), draw(30, 2)
+    one, other = learn(examples, dev, LABELS)[0], learn(examples[::-1], dev, LABELS)[0]
+    assert np.array_equal(one.ngrams, other.ngrams)
+    a, b = (model.predict(["the film dull"])[0].probabilities["bad"] for model in (one, other))
+    assert a == pytest.approx(b, abs=1e-3)
+
+
+def test_what_is_saved_answers_the_same(learned: WeighedCounts, tmp_path: Path) -> None:
+    learned.save(tmp_path)
+    seal(tmp_path, {"rung": learned.rung, "labels": list(LABELS)})
+    again = tasks.load(tmp_path)
+    assert again.predict(["warm"]) == learned.predict(["warm"])
+
+
+@pytest.mark.parametrize("facts", [{"rung": "psychic"}, {"rung": "count", "labels": ["one"]}])
+def test_other_folders_are_refused(
+    facts: dict[str, object], learned: WeighedCounts, tmp_path: Path
+) -> None:
+    learned.save(tmp_path)
+    seal(tmp_path, facts)
+    with pytest.raises(DamagedModel, match=r"predictor of a kind|restore"):
+        tasks.load(tmp_path)
+
+
+def test_an_unknown_label_in_dev_is_named_by_its_row() -> None:
+    dev = [*draw(10, 2), Example("odd", "angry", "dev.csv:12")]
+    with pytest.raises(TextError, match=r"dev\.csv:12: the label 'angry' is none of the 2"):
+        learn(draw(30, 1), dev, LABELS)
