@@ -127,7 +127,7 @@ def test_files_are_short(file: Path) -> None:
 
 def test_contracts_are_short_and_need_only_numpy() -> None:
     files = list((SOURCE / "contracts").glob("*.py"))
-    assert sum(len(file.read_text("utf-8").splitlines()) for file in files) < 660
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in files) < 680
     for file in files:
         for name in imports(ast.parse(file.read_text("utf-8"))):
             top = name.split(".")[0]

@@ -35,6 +35,60 @@ def test_train_evaluate_predict(reviews: Path, run: Run) -> None:
     assert sum(content["probabilities"].values()) == pytest.approx(1)
 
 
+def test_answers_in_a_file_are_taken_up_again(reviews: Path, run: Run) -> None:
+    fields = ("--text", "review")
+    train = ("task", "classify", "train", "reviews.jsonl", *fields, "--label", "mood")
+    assert run(*train, "--out", "m").code == 0
+    command = ("task", "classify", "predict", "m", "test.jsonl", *fields, "--why")
+    assert run(*command, "--out", "whole.tsv").code == 0
+    whole = (reviews / "whole.tsv").read_text("utf-8")
+    assert whole == run(*command).out
+    assert len(whole.splitlines()[0].split("\t")) == 4
+    # A row that cannot be answered ends it; what was there stays, and a cut line is made again.
+    good = (reviews / "test.jsonl").read_text("utf-8")
+    (reviews / "test.jsonl").write_text(good + '{"review": ""}\n', "utf-8")
+    many = ("task", "classify", "predict", "m", "test.jsonl", *fields, "--out", "again.tsv")
+    assert "test.jsonl:61 has nothing in review" in run(*many).err
+    (reviews / "test.jsonl").write_text(good, "utf-8")
+    assert "other data" in run(*many).err
+    (reviews / "again.tsv.partial.json").unlink()
+    assert "again.tsv.partial already" in run(*many).err
+    (reviews / "again.tsv.partial").unlink()
+    assert run(*many).code == 0
+    assert not [file.name for file in reviews.iterdir() if file.name.startswith("again.tsv.")]
+    assert "already" in run(*many).err
+
+
+def test_a_killed_run_goes_on_after_its_last_whole_line(
+    reviews: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foretell.tasks import labelling
+
+    fields = ("--text", "review")
+    train = ("task", "classify", "train", "reviews.jsonl", *fields, "--label", "mood")
+    assert run(*train, "--out", "m").code == 0
+    command = ("task", "classify", "predict", "m", "test.jsonl", *fields, "--out")
+    assert run(*command, "whole.tsv").code == 0
+    whole = (reviews / "whole.tsv").read_bytes()
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails)
+        assert run(*command, "again.tsv").code == 130
+    partial = reviews / "again.tsv.partial"
+    partial.write_bytes(whole[: len(whole) // 2])
+    asked = []
+    answer = labelling.answer
+    monkeypatch.setattr(
+        labelling, "answer", lambda *a, **k: asked.append(k["after"]) or answer(*a, **k)
+    )
+    assert run(*command, "again.tsv").code == 0
+    assert asked == [whole[: len(whole) // 2].count(b"\n")]
+    assert (reviews / "again.tsv").read_bytes() == whole
+
+
 def test_refusals(reviews: Path, run: Run) -> None:
     said = run("task", "classify", "train", "reviews.jsonl")
     assert said.code == 2

@@ -72,3 +72,16 @@ def test_an_unknown_label_in_dev_is_named_by_its_row() -> None:
     dev = [*draw(10, 2), Example("odd", "angry", "dev.csv:12")]
     with pytest.raises(TextError, match=r"dev\.csv:12: the label 'angry' is none of the 2"):
         learn(draw(30, 1), dev, LABELS)
+
+
+def test_words_add_up_to_the_difference_of_the_scores(learned: WeighedCounts) -> None:
+    text = "her voice lovely  and LOVELY, 真好看 music"
+    words = learned.explain(text)
+    names = [word for word, _ in words]
+    assert names[:3] == ["(begin)", "her", "voice"]
+    assert names[-2:] == ["music", "(end)"]
+    answer = learned.predict([text])[0]
+    good, bad = answer.probabilities["good"], answer.probabilities["bad"]
+    shares = float(learned.shares[1] - learned.shares[0])
+    assert sum(n for _, n in words) + shares == pytest.approx(np.log(good / bad), rel=1e-3)
+    assert max(words, key=lambda word: word[1])[0] in ("lovely", "看", "真", "好")

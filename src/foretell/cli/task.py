@@ -54,6 +54,10 @@ def _add_predict(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="folder that `train` wrote")
     parser.add_argument("data", type=str, help=DATA)
     parser.add_argument("--text", type=str, default="text", help="column that holds the text")
+    parser.add_argument("--why", action="store_true", help="also the words that decided")
+    parser.add_argument(
+        "--out", type=str, help="file for the answers; the same command goes on if it was stopped"
+    )
 
 
 ACTIONS = {
@@ -138,18 +142,23 @@ def _lines(found: LabelMeasures) -> list[str]:
 def _predict(name: str, arguments: Namespace) -> int:
     from foretell import tasks
     from foretell.cli.progress import Display
-    from foretell.tasks.labelling import answer
+    from foretell.tasks.labelling import answer, answer_into
 
-    predictor = tasks.load(arguments.model)
+    model, data, text = Path(arguments.model), Path(arguments.data), arguments.text
     with Display() as display:
-        found = answer(predictor, Path(arguments.data), arguments.text, progress=display.reading)
-        for place, label in found:
-            if arguments.json:
-                content = {"place": place, "label": label.value} | {
-                    "probabilities": dict(label.probabilities)
-                }
-                sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
-            else:
-                sure = label.probabilities[label.value]
-                sys.stdout.write(f"{place}\t{label.value}\t{sure:.4f}\n")
+        if arguments.out is not None:
+            count = answer_into(
+                Path(arguments.out),
+                model,
+                data,
+                text,
+                as_json=arguments.json,
+                why=arguments.why,
+                progress=display.reading,
+            )
+            display.say(f"{arguments.out}: {count:,} answers")
+            return 0
+        predictor = tasks.load(model)
+        for each in answer(predictor, data, text, why=arguments.why, progress=display.reading):
+            sys.stdout.write((each.json if arguments.json else each.line) + "\n")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Label(NamedTuple):
@@ -30,4 +30,14 @@ class LabelPredictor(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write all that `tasks.load` needs into a folder that exists."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A predictor that can say which words decided."""
+
+    def explain(self, text: str) -> list[tuple[str, float]]:
+        """The words of a text, each with what it says for the answer, in nats, against the next
+        likely label."""
         ...

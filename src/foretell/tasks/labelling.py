@@ -12,10 +12,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
-from foretell.contracts.errors import TextError
-from foretell.contracts.predictor import Label, LabelPredictor
-from foretell.storage import new_folder, refuse_existing, seal
+from foretell import tasks
+from foretell.contracts.errors import ForetellError, OutputExists, TextError
+from foretell.contracts.predictor import Explaining, Label, LabelPredictor
+from foretell.corpus.readers import ReadReport, files_of
+from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal, write_text
 from foretell.tasks.examples import (
     keep_back,
     labels_of,
@@ -30,6 +33,8 @@ from foretell.tasks.weighed_counts import Tried, WeighedCounts, learn
 RECORD = "task.json"
 AT_ONCE = 1_000
 """Texts that are read and answered together."""
+MOST_WORDS = 5
+"""That decided, of an answer."""
 
 
 @dataclass(frozen=True)
@@ -106,19 +111,120 @@ def _measure(predictor: LabelPredictor, texts: list[str], gold: list[str]) -> La
     return measure_labels(gold, predictor.predict(texts))
 
 
+class Answered(NamedTuple):
+    """The answer to a row."""
+
+    place: str
+    label: Label
+    words: tuple[tuple[str, float], ...] = ()
+    """Those that decided, if it was asked: each with nats for the answer, the strongest first."""
+
+    @property
+    def line(self) -> str:
+        """Of a table: place, label, its probability, words."""
+        sure = self.label.probabilities[self.label.value]
+        said = [f"{word} {nats:+.2f}" for word, nats in self.words]
+        return "\t".join(
+            [self.place, self.label.value, f"{sure:.4f}", *([", ".join(said)] * bool(said))]
+        )
+
+    @property
+    def json(self) -> str:
+        content = {
+            "place": self.place,
+            "label": self.label.value,
+            "probabilities": dict(self.label.probabilities),
+            **({"words": self.words} if self.words else {}),
+        }
+        return json.dumps(content, ensure_ascii=False)
+
+
 def answer(
     predictor: LabelPredictor,
     path: Path,
     text: str,
     *,
+    why: bool = False,
+    after: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[tuple[str, Label]]:
-    """Place and answer of every row, in order, holding no more than AT_ONCE of them. Raises
-    TextError at a row that has nothing in the field `text`."""
-    documents = read_column(path, text, "--text", progress=progress)
+) -> Iterator[Answered]:
+    """The answer to every row, in order, holding no more than AT_ONCE of them.
+
+    why: with the words that decided. after: rows that are passed over. Raises TextError at a row
+    that has nothing in the field `text`, ForetellError if a predictor cannot say why.
+    """
+    if why and not isinstance(predictor, Explaining):
+        raise ForetellError("this predictor cannot say which words decided; leave --why out")
+    documents = islice(read_column(path, text, "--text", progress=progress), after, None)
     while block := list(islice(documents, AT_ONCE)):
         for document in block:
             if not document.text.strip():
                 raise TextError(f"{document.name} has nothing in {text}; take the row out")
-        answers = predictor.predict([document.text.strip() for document in block])
-        yield from zip((document.name for document in block), answers, strict=True)
+        texts = [document.text.strip() for document in block]
+        for document, read, label in zip(block, texts, predictor.predict(texts), strict=True):
+            words: tuple[tuple[str, float], ...] = ()
+            if why and isinstance(predictor, Explaining):
+                strongest = sorted(predictor.explain(read), key=lambda word: -abs(word[1]))
+                words = tuple(strongest[:MOST_WORDS])
+            yield Answered(document.name, label, words)
+
+
+def answer_into(
+    out: Path,
+    model: Path,
+    path: Path,
+    text: str,
+    *,
+    as_json: bool,
+    why: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the answers to a file, a line a row; their number. OUT.partial holds them until all are
+    there, and the same call goes on after it. Raises OutputExists if the file stands already, or a
+    partial one of another model or data; as `answer` does."""
+    refuse_existing(out)
+    partial, beside = (out.with_name(out.name + end) for end in (".partial", ".partial.json"))
+    facts = {
+        "model": check_seal(model),
+        "data": [[str(each), *_state(each)] for each in files_of(path, ReadReport())],
+        "asked": [text, as_json, why],
+    }
+    with locked(out.with_name(out.name + ".lock")):
+        done = 0
+        if beside.exists():
+            if json.loads(beside.read_text("utf-8")) != facts:
+                raise OutputExists(
+                    f"{partial} holds answers of another model, other data or other options; "
+                    "remove it, or give another --out"
+                )
+            done = _cut_to_whole_lines(partial)
+        else:
+            refuse_existing(partial)
+        write_text(beside, json.dumps(facts))
+        found = answer(tasks.load(model), path, text, why=why, after=done, progress=progress)
+        with partial.open("a", encoding="utf-8", newline="\n") as stream:
+            for each in found:
+                stream.write((each.json if as_json else each.line) + "\n")
+                done += 1
+        partial.replace(out)
+        beside.unlink()
+    return done
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes when a file does: size, and time in nanoseconds."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _cut_to_whole_lines(path: Path) -> int:
+    """Take off what was written of a line when the process ended; the lines that are left."""
+    count = end = 0
+    if not path.exists():
+        return 0
+    with path.open("r+b") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                count, end = count + 1, end + len(line)
+        stream.truncate(end)
+    return count

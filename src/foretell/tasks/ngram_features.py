@@ -10,8 +10,8 @@ for one, which among a million happens once in ten million times.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,30 +24,60 @@ _IDEOGRAPHS = ((0x2E80, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 """Of scripts that are written without blanks, kana too; each stands for a word."""
 _PRIME = np.uint64(0x100000001B3)
 _INVERSE = np.uint64(pow(int(_PRIME), -1, 2**64))
-Hashes = NDArray[np.uint64]
+Hashes: TypeAlias = NDArray[np.uint64]
+_Found: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Hashes]
+
+
+class Spans(NamedTuple):
+    """The n-grams of one text."""
+
+    line: str
+    """The text as it was read: small letters, white space folded, edges before and after."""
+    starts: NDArray[np.int64]
+    """(M,) where in the line each begins."""
+    ends: NDArray[np.int64]
+    """(M,) before which character it ends."""
+    hashes: Hashes
+    """(M,)"""
 
 
 def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     """(M,) the number of a text, and (M,) the hash of an n-gram in it; once for every time that
     it stands there."""
-    lines = [f"{BEGIN} {' '.join(text.lower().split())} {END}" for text in texts]
+    lines = [_line(text) for text in texts]
+    rows = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    starts, _, hashes = _find(lines, rows)
+    return rows[starts], hashes
+
+
+def spans(text: str) -> Spans:
+    """The n-grams of a text with their places, in the order in which `ngrams` has them."""
+    line = _line(text)
+    return Spans(line, *_find([line], np.zeros(len(line), np.int64)))
+
+
+def _line(text: str) -> str:
+    return f"{BEGIN} {' '.join(text.lower().split())} {END}"
+
+
+def _find(lines: Sequence[str], rows: NDArray[np.int64]) -> _Found:
+    """Starts, ends and hashes in lines that stand one after another; rows: each character's."""
     spelled = "".join(lines).encode("utf-32-le", "surrogatepass")
     codes = np.frombuffer(spelled, np.uint32).astype(np.uint64)
-    rows = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
     parts = [*_of_words(codes, rows), *_of_characters(codes, rows)]
-    return np.concatenate([row for row, _ in parts]), np.concatenate([h for _, h in parts])
+    starts, ends, hashes = zip(*parts, strict=True)
+    return np.concatenate(starts), np.concatenate(ends), np.concatenate(hashes)
 
 
-def _of_characters(codes: Hashes, rows: NDArray[Any]) -> list[tuple[NDArray[Any], Hashes]]:
-    found, hashes = [], codes + np.uint64(1)
+def _of_characters(codes: Hashes, rows: NDArray[np.int64]) -> Iterator[_Found]:
+    hashes = codes + np.uint64(1)
     for length in range(2, CHARACTERS + 1):
         hashes = hashes[:-1] * _PRIME + codes[length - 1 :]
-        inside = rows[: len(hashes)] == rows[length - 1 :]
-        found.append((rows[: len(hashes)][inside], _mix(hashes[inside], length)))
-    return found
+        starts = np.flatnonzero(rows[: len(hashes)] == rows[length - 1 :])
+        yield starts, starts + length, _mix(hashes[starts], length)
 
 
-def _of_words(codes: Hashes, rows: NDArray[Any]) -> list[tuple[NDArray[Any], Hashes]]:
+def _of_words(codes: Hashes, rows: NDArray[np.int64]) -> Iterator[_Found]:
     kinds = _kinds(codes)
     joined = np.zeros(len(codes), bool)
     joined[1:] = (kinds[1:] == _LETTER) & (kinds[:-1] == _LETTER) & (rows[1:] == rows[:-1])
@@ -59,13 +89,19 @@ def _of_words(codes: Hashes, rows: NDArray[Any]) -> list[tuple[NDArray[Any], Has
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(worth)])
     back = np.cumprod(np.full(len(codes), _INVERSE))
     words = _mix((sums[ends] - sums[starts]) * back[starts], 0)
-    places, hashes, found = rows[starts], words, []
+    lines, hashes = rows[starts], words
     for length in range(1, WORDS + 1):
         if length > 1:
             hashes = hashes[:-1] * _PRIME + words[length - 1 :]
-        inside = places[: len(hashes)] == places[length - 1 :]
-        found.append((places[: len(hashes)][inside], _mix(hashes[inside], 64 + length)))
-    return found
+        inside = np.flatnonzero(lines[: len(hashes)] == lines[length - 1 :])
+        yield starts[inside], ends[inside + length - 1], _mix(hashes[inside], 64 + length)
+
+
+def word_starts(line: str) -> NDArray[np.int64]:
+    """Where in a line its words begin, (W,), the edges among them."""
+    codes = np.array([ord(letter) for letter in line], np.uint64)
+    (starts, _, _) = next(_of_words(codes, np.zeros(len(codes), np.int64)))
+    return starts
 
 
 def _kinds(codes: Hashes) -> NDArray[np.int8]:
