@@ -52,7 +52,7 @@ def test_answers_in_a_file_are_taken_up_again(reviews: Path, run: Run) -> None:
     (reviews / "test.jsonl").write_text(good, "utf-8")
     assert "other data" in run(*many).err
     (reviews / "again.tsv.partial.json").unlink()
-    assert "again.tsv.partial already" in run(*many).err
+    assert "again.tsv.partial exists already" in run(*many).err
     (reviews / "again.tsv.partial").unlink()
     assert run(*many).code == 0
     assert not [file.name for file in reviews.iterdir() if file.name.startswith("again.tsv.")]
