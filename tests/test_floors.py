@@ -80,6 +80,7 @@ STARRED = {
     "models/neural/noise.py",
     "models/neural/published.py",
     "models/neural/transformer.py",
+    "training/descent.py",
     "training/gradient.py",
     "training/networks.py",
     "training/objective.py",

@@ -13,8 +13,9 @@ from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.llama import Llama, LlamaSizes
 from foretell.models.neural.network import Network, NeuralModel
 from foretell.tokenizers import Subwords
+from foretell.training.descent import GradientSettings
 from foretell.training.fit import fit
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.gradient import GradientLearner
 
 VOCABULARY, CONTEXT, WIDTH, LAYERS = 2000, 512, 128, 4
 TOKENS, QUICK_TOKENS = 100_000, 20_000

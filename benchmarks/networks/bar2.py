@@ -25,7 +25,8 @@ from foretell.planning.hardware import measure_rates
 from foretell.planning.resources import count_compute
 from foretell.planning.shapes import Shape, gpt2
 from foretell.tokenizers import Bytes
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.descent import GradientSettings
+from foretell.training.gradient import GradientLearner
 from foretell.training.networks import faster_precision
 from foretell.training.schedules import warm_up_then_decay
 

@@ -32,8 +32,9 @@ from foretell.planning import shapes
 from foretell.planning.probe import build_network
 from foretell.planning.shapes import Shape, read_shape
 from foretell.tokenizers import train_tokenizer
+from foretell.training.descent import GradientSettings
 from foretell.training.fit import fit
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.gradient import GradientLearner
 
 PARAMETERS, COMPUTE = 175e9, 3.14e23
 PUBLISHED_APART, MEMORY_APART, TIME_APART = 0.01, 0.10, 0.25

@@ -29,8 +29,9 @@ from foretell.contracts.learner import Budget
 from foretell.models.neural.gpt import GPT, GPTLayer, GPTSizes
 from foretell.models.neural.layers import rotate, unit
 from foretell.tokenizers import train_tokenizer
+from foretell.training.descent import GradientSettings
 from foretell.training.fit import fit
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.gradient import GradientLearner
 from foretell.training.recipes import Scope, build_learner
 
 UPDATES, QUICK_UPDATES = 400, 30

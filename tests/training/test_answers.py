@@ -11,7 +11,7 @@ from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.recurrent import RecurrentNetwork, RecurrentSizes
 from foretell.tokenizers import Bytes
 from foretell.training.answers import AnswerLearner
-from foretell.training.gradient import GradientSettings
+from foretell.training.descent import GradientSettings
 
 TOKENIZER = Bytes()
 PAIRS = [f"what is {n}?{MARK}it is {n}, {'明' * (n % 3)}" for n in range(20)]

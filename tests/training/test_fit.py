@@ -24,8 +24,9 @@ from foretell.testing.toys import ToyModel, ToyTokenizer
 from foretell.tokenizers import Bytes
 from foretell.training.checkpoints import Checkpoints, Position
 from foretell.training.counting import CountingLearner, CountingSettings
+from foretell.training.descent import GradientSettings
 from foretell.training.fit import LOOKS, Interrupted, first_bytes, fit
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.gradient import GradientLearner
 from foretell.training.mixing import MixtureLearner
 from foretell.training.schedules import warm_up_then_decay
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from foretell.contracts.errors import ForetellError
 from foretell.contracts.language_model import LanguageModel
@@ -66,14 +66,12 @@ class Budget:
         return min(1.0, max(shares, default=0.0))
 
 
-class Learner(Protocol):
-    """Turns text into a model, one update at a time, and can be put down and taken up again.
+class Teachable(Protocol):
+    """What learns from texts, one update at a time, and can be put down and taken up again.
 
     Everything random is keyed by (seed, pass, update), so that a learner restored from `save`
     goes on exactly as it would have.
     """
-
-    tokenizer: Tokenizer
 
     @property
     def recipe(self) -> str:
@@ -95,13 +93,20 @@ class Learner(Protocol):
 
     def end_pass(self) -> None: ...
 
-    def model(self) -> LanguageModel:
-        """The model as it stands; valid until the next update."""
-        ...
-
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs into a folder that exists. Of several processes that
         train together all make the call."""
         ...
 
     def restore(self, folder: Path) -> None: ...
+
+
+@runtime_checkable
+class Learner(Teachable, Protocol):
+    """What turns text into a language model."""
+
+    tokenizer: Tokenizer
+
+    def model(self) -> LanguageModel:
+        """The model as it stands; valid until the next update."""
+        ...

@@ -56,7 +56,8 @@ def _measure(shape: Shape, *, rows: int, rounds: int, row: int) -> Probe:
     from foretell.corpus.batches import Batch
     from foretell.corpus.builtin import builtin_documents
     from foretell.tokenizers import train_tokenizer
-    from foretell.training.gradient import GradientLearner, GradientSettings
+    from foretell.training.descent import GradientSettings
+    from foretell.training.gradient import GradientLearner
     from foretell.training.networks import faster_precision
 
     torch.manual_seed(0)

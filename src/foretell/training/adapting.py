@@ -7,7 +7,8 @@ from foretell.evaluation.answers import Frame
 from foretell.models.neural.low_rank import attach
 from foretell.models.neural.network import NeuralModel
 from foretell.training.answers import AnswerLearner
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.descent import GradientSettings
+from foretell.training.gradient import GradientLearner
 from foretell.training.networks import faster_precision
 
 RATES = {"lora": 2e-3, "all": 1e-4}

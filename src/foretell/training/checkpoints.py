@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from foretell.contracts.errors import DamagedModel, ForetellError
-from foretell.contracts.learner import Learner
+from foretell.contracts.learner import Teachable
 from foretell.evaluation.results import CurvePoint
 from foretell.storage import check_seal, new_folder, seal
 from foretell.training.ranks import ALONE, Ranks
@@ -57,7 +57,7 @@ class Checkpoints:
         self.recipe = dict(recipe)
         self.ranks = ranks
 
-    def save(self, learner: Learner, position: Position) -> None:
+    def save(self, learner: Teachable, position: Position) -> None:
         """Write where the run stands, and only then remove what is older."""
         older = self._all()
         with self._new_folder(f"{position.updates:09d}") as folder:
@@ -80,7 +80,7 @@ class Checkpoints:
             if folder.name != _best(position):
                 shutil.rmtree(folder)
 
-    def restore(self, learner: Learner) -> Position:
+    def restore(self, learner: Teachable) -> Position:
         """Put the learner where the newest checkpoint stands; a new position if there is none.
 
         Raises ForetellError if it belongs to another run, and names what differs.
@@ -101,14 +101,14 @@ class Checkpoints:
         """The newest checkpoint, if there is one."""
         return next(reversed(self._all()), None)
 
-    def keep_best(self, learner: Learner, position: Position) -> None:
+    def keep_best(self, learner: Teachable, position: Position) -> None:
         """Write this model, which `position` calls the best so far. The one before it stays until
         the next checkpoint, since a kill before that goes back to where it was the best."""
         with self._new_folder(_best(position)) as folder:
             learner.save(folder)
             self.ranks.wait()
 
-    def restore_best(self, learner: Learner, position: Position) -> None:
+    def restore_best(self, learner: Teachable, position: Position) -> None:
         learner.restore(self.folder / _best(position))
 
     def tidy(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 from foretell.contracts.corpus import fingerprint_texts
 from foretell.contracts.errors import Diverged, ForetellError
 from foretell.contracts.evidence import Evidence
-from foretell.contracts.learner import Budget, Learner, Progress
+from foretell.contracts.learner import Budget, Learner, Progress, Teachable
 from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
@@ -50,7 +50,8 @@ class TokenLearner(Protocol):
 
 @runtime_checkable
 class Judging(Protocol):
-    """A learner of less than whole texts, which says itself what held-out texts cost."""
+    """A learner of less than whole texts, or of something else than a language model, which says
+    itself what held-out texts cost."""
 
     def judge(self, texts: Sequence[str]) -> Sequence[Evidence]: ...
 
@@ -97,7 +98,7 @@ class Run:
 
 
 def fit(
-    learner: Learner,
+    learner: Teachable,
     texts: Sequence[str] | TokenDocuments,
     *,
     budget: Budget,
@@ -128,12 +129,13 @@ def fit(
     if ranks.count > 1 and checkpoints is None:
         raise ForetellError("several processes need a folder for checkpoints that all can read")
     fed = _feed(learner, texts)
+    tokenizer = learner.tokenizer.fingerprint if isinstance(learner, Learner) else ""
     recipe = {
         "text": fed,
         "held-out text": fingerprint_texts(held_out),
-        "tokenizer": learner.tokenizer.fingerprint,
+        "tokenizer": tokenizer,
         "budget": str(budget),
-        RECIPE: learner.recipe.replace(learner.tokenizer.fingerprint, ""),
+        RECIPE: learner.recipe.replace(tokenizer, "") if tokenizer else learner.recipe,
     }
     with TemporaryDirectory() as scratch:
         store = Checkpoints(checkpoints or Path(scratch), recipe, ranks)
@@ -161,7 +163,7 @@ def _describe_kept(store: Checkpoints, folder: Path | None) -> str:
     return f"the checkpoint of update {int(newest.name)} is kept in {folder}"
 
 
-def _feed(learner: Learner, texts: Sequence[str] | TokenDocuments) -> str:
+def _feed(learner: Teachable, texts: Sequence[str] | TokenDocuments) -> str:
     """Hand over the texts; what tells them from others."""
     if not isinstance(texts, TokenDocuments):
         learner.feed(texts)
@@ -205,7 +207,7 @@ class _Loop:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Teachable,
         budget: Budget,
         held_out: Sequence[str],
         store: Checkpoints,
@@ -290,6 +292,7 @@ class _Loop:
         if isinstance(self.learner, Judging):
             evidence = self.learner.judge(self.held_out)
         else:
+            assert isinstance(self.learner, Learner)
             evidence = score_texts(self.learner.model(), self.held_out, end_of_text=False)
         total = Evidence.sum(evidence)
         bits = self.ranks.agree(total.bits_per_byte)
@@ -337,7 +340,10 @@ class _Loop:
         if self.position.lowest is not None:
             return self.position.lowest
         first = self.recent[0]
-        return max(log(self.learner.tokenizer.vocabulary_size), first.nats / max(1, first.tokens))
+        chance = 0.0
+        if isinstance(self.learner, Learner):
+            chance = log(self.learner.tokenizer.vocabulary_size)
+        return max(chance, first.nats / max(1, first.tokens))
 
     def latest(self) -> float:
         """Nats a token of the latest batches."""

@@ -15,7 +15,8 @@ from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.llama import Llama, LlamaSizes
 from foretell.models.neural.network import Network
 from foretell.models.neural.recurrent import Cell, RecurrentNetwork, RecurrentSizes
-from foretell.training.gradient import GradientLearner, GradientSettings
+from foretell.training.descent import GradientSettings
+from foretell.training.gradient import GradientLearner
 from foretell.training.ranks import Ranks
 from foretell.training.recipes import (
     TRANSFORMERS,

@@ -9,14 +9,14 @@ update on a CPU; this one works in float32 on all matrices of a shape at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import sqrt
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from foretell.models.neural.network import Network
 from foretell.training.sharding import gather, share_as
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -141,8 +141,22 @@ def _by_squares(x: Tensor, steps: int) -> Tensor:
     return x if product is None else product @ x
 
 
+class Tabled(Protocol):
+    """A network that tells its tables from its matrices."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, weights: dict[str, Any], strict: bool) -> Any: ...
+
+    def outer_tables(self) -> list[nn.Module]: ...
+
+
 def build_optimizers(
-    network: Network,
+    network: Tabled,
     *,
     learning_rate: float,
     matrix_learning_rate: float | None,
@@ -161,7 +175,7 @@ def build_optimizers(
         if not parameter.requires_grad:
             continue
         table = tables.get(id(parameter))
-        if isinstance(table, nn.Embedding) and table.sparse:
+        if isinstance(table, nn.Embedding | nn.EmbeddingBag) and table.sparse:
             sparse.append(parameter)
         elif parameter.ndim == 2 and table is None:
             matrices.append(parameter)
@@ -182,7 +196,7 @@ def build_optimizers(
     return optimizers
 
 
-def clip_gradients(network: Network, largest: float) -> Tensor:
+def clip_gradients(network: Tabled, largest: float) -> Tensor:
     """Scale the gradients down to a norm of `largest` together, those of sparse tables excepted:
     Adam forgets their size. Returns the norm before."""
     dense = [p for p in network.parameters() if p.grad is not None and not p.grad.is_sparse]

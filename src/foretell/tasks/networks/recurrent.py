@@ -1,0 +1,129 @@
+"""The article's own network where it belongs: embedding, bidirectional GRU, and a head.
+
+    word -> sum of rows of one hashed table: of the word, of the 3- to 5-grams of its characters,
+            of it and the word before -> GRU from left to right, and from right to left
+
+So words that were never seen have vectors too, of what they are made of (Bojanowski et al. 2017).
+Two things in one row of the table are told apart by what stands beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from foretell.models.neural.noise import Dropout
+from foretell.tasks.networks.encoder import Encoder, pad
+
+ROWS = 2**16
+SHORTEST, LONGEST = 3, 5
+"""N-grams of the characters of a word."""
+MOST_LETTERS = 40
+"""Of a word, of which n-grams are taken."""
+MOST_WORDS = 400
+"""Of a text; what stands after them is not read."""
+
+
+class RecurrentEncoder(Encoder):
+    """See the module."""
+
+    def __init__(
+        self, width: int = 128, hidden: int = 128, dropout: float = 0.5, thinned: float = 0.3
+    ) -> None:
+        """hidden: of each direction. dropout: of vectors of words, and of what heads read; thinned:
+        share of the rows of a word that are left out while learning."""
+        super().__init__()
+        self.facts = {"width": width, "hidden": hidden, "dropout": dropout, "thinned": thinned}
+        self.width = 2 * hidden
+        self.table = nn.EmbeddingBag(ROWS, width, mode="sum", sparse=True, include_last_offset=True)
+        self.cells = nn.GRU(width, hidden, bidirectional=True, batch_first=True)
+        self.thin, self.drop = Thinning(thinned), Dropout(dropout, variational=True)
+        self._rows: dict[str, list[int]] = {}
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Draw the first weights from the generator in force."""
+        nn.init.normal_(self.table.weight, std=0.1)
+        for name, weight in self.cells.named_parameters():
+            if "weight_hh" in name:
+                for block in weight.split(self.cells.hidden_size):
+                    nn.init.orthogonal_(block)
+            elif "weight_ih" in name:
+                nn.init.xavier_uniform_(weight)
+            else:
+                nn.init.zeros_(weight)
+
+    def prepare(self, words: Sequence[str]) -> list[NDArray[np.int64]]:
+        """The rows (N,) of each word."""
+        found, before = [], "^"
+        for word in [each.strip().lower() for each in words[:MOST_WORDS]] or [""]:
+            pair = _row("2", f"{before} {word}")
+            found.append(np.array([*self._rows_of(word), pair], np.int64))
+            before = word
+        return found
+
+    def _rows_of(self, word: str) -> list[int]:
+        if word not in self._rows:
+            rows = [_row("1", word)]
+            if len(word) > 1:
+                spelled = f"<{word[:MOST_LETTERS]}>"
+                rows += [
+                    _row("c", spelled[start : start + size])
+                    for size in range(SHORTEST, LONGEST + 1)
+                    for start in range(len(spelled) - size + 1)
+                ]
+            self._rows[word] = rows
+        return self._rows[word]
+
+    def forward(self, texts: Sequence[list[NDArray[np.int64]]]) -> tuple[Tensor, Tensor]:
+        lengths = torch.tensor([len(text) for text in texts])
+        x_BTD, there_BT = pad(self._embed(texts).split(lengths.tolist()))
+        packed = pack_padded_sequence(
+            self.drop(x_BTD), lengths, batch_first=True, enforce_sorted=False
+        )
+        read, _ = self.cells(packed)
+        states_BTD, _ = pad_packed_sequence(read, batch_first=True)
+        return states_BTD, there_BT
+
+    def _embed(self, texts: Sequence[list[NDArray[np.int64]]]) -> Tensor:
+        """Vectors of the words of all texts, one after another."""
+        words = [self.thin(text, row) for row, text in enumerate(texts)]
+        flat = [rows for text in words for rows in text]
+        counts = np.array([len(rows) for rows in flat])
+        ends = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
+        # As long on average, of however many rows.
+        scale = torch.from_numpy(1 / np.sqrt(np.maximum(1, counts))).float()
+        summed: Tensor = self.table(torch.from_numpy(np.concatenate(flat)), ends)
+        return summed * scale[:, None]
+
+
+class Thinning(Dropout):
+    """Leaves out a share of the rows of every word while learning, never all of a word's."""
+
+    def forward(
+        self, text: list[NDArray[np.int64]], row: int = 0
+    ) -> list[NDArray[np.int64]]:
+        if not self.training or self.dropped == 0:
+            return text
+        counts = [len(rows) for rows in text]
+        noise = self._noise()
+        key = np.array([noise.seed, noise.update], np.uint64)
+        counter = np.array([0, self.site, noise.rows[row], 0], np.uint64)
+        chance = np.random.Generator(np.random.Philox(key=key, counter=counter))
+        kept = np.split(chance.integers(0, 256, sum(counts)) >= self.dropped, np.cumsum(counts))
+        return [
+            rows[keep] if keep.any() else rows for rows, keep in zip(text, kept[:-1], strict=True)
+        ]
+
+
+def _row(kind: str, spelled: str) -> int:
+    return crc32(f"{kind}{spelled}".encode("utf-8", "surrogatepass")) % ROWS

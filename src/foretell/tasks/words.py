@@ -1,0 +1,22 @@
+"""Texts as words: what networks of applications read.
+
+split("What a film!")    ["What", " a", " film", "!"]
+"""
+
+from __future__ import annotations
+
+from foretell.tasks.ngram_features import word_starts
+
+
+def split(text: str) -> list[str]:
+    """Runs of letters and digits, single marks, single ideographs; white space, folded to one
+    blank, belongs to the word after it. Joined they are the text again, at its edges stripped."""
+    line = " ".join(text.split())
+    starts = word_starts(line).tolist() if line else []
+    parts = [line[a:b] for a, b in zip(starts, [*starts[1:], len(line)], strict=True)]
+    words: list[str] = []
+    blank = ""
+    for part in parts:
+        words.append(blank + part.rstrip(" "))
+        blank = " " if part.endswith(" ") else ""
+    return words
