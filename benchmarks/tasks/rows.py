@@ -15,9 +15,13 @@ from typing import Any
 
 from benchmarks.result import Result, find_folder, say
 from foretell.corpus.splits import place_of
+from foretell.interop import pretrained
 
 SEEDS = (0, 1, 2)
 HELD_OUT = 0.1
+PRETRAINED = "smollm2-135m"
+SCRATCH, ADAPTED = ("count", "recurrent"), ("adapted", "together")
+MOST_TIMED = 1_000
 Rows = list[tuple[str, str]]
 
 
@@ -30,6 +34,8 @@ class Row:
     least: dict[str, float]
     """What is asked for, in percent, by the kind of model."""
     published: str
+    english: bool = True
+    """True if the pretrained model at hand knows the language."""
 
 
 def measure_row(name: str, *, quick: bool) -> Result:
@@ -41,51 +47,74 @@ def measure_row(name: str, *, quick: bool) -> Result:
         parts = row.read(data)
     except FileNotFoundError as problem:
         return Result(None, {"reason": f"{problem.filename} is not there"})
+    adapt = PRETRAINED if row.english and pretrained.find(PRETRAINED) else None
     seeds = SEEDS[:1] if quick else SEEDS
     with tempfile.TemporaryDirectory() as scratch:
-        found = [_measure(parts, Path(scratch), seed) for seed in seeds]
-    accuracies = [100 * each["accuracy"]["value"] for each in found]
-    mean = sum(accuracies) / len(accuracies)
-    say(f"{name}: {mean:.1f}")
-    reached = {"scratch": mean >= row.least["scratch"], "adapted": False}
+        found = [_measure(parts, Path(scratch), seed, adapt) for seed in seeds]
+    rungs = {
+        rung: _spread([100 * each["rungs"][rung]["accuracy"]["value"] for each in found])
+        for rung in found[0]["rungs"]
+    }
+    chosen = [100 * each["rungs"][each["chosen"]]["accuracy"]["value"] for each in found]
+    say(f"{name}: {rungs}")
     figures = {
-        "rungs": {"count": {"mean": mean, "range": [min(accuracies), max(accuracies)]}},
+        "chosen": _spread(chosen),
+        "rungs": rungs,
         "asked": row.least,
         "published": row.published,
         "seeds": found,
         "examples": {part: len(rows) for part, rows in parts.items()},
     }
-    missing = [kind for kind in row.least if kind != "scratch"]
-    if missing:
-        figures["not_built"] = missing
-    return Result(all(reached[kind] for kind in row.least), figures)
+    if row.english and adapt is None:
+        figures["left_out"] = f"adapted: {PRETRAINED} is not here; foretell pull {PRETRAINED}"
+    return Result(
+        all(_reaches(rungs, chosen, kind, least) for kind, least in row.least.items()), figures
+    )
 
 
-def _measure(parts: dict[str, Rows], scratch: Path, seed: int) -> dict[str, Any]:
+def _spread(values: list[float]) -> dict[str, Any]:
+    mean = sum(values) / len(values)
+    return {"mean": round(mean, 2), "range": [round(min(values), 2), round(max(values), 2)]}
+
+
+def _reaches(rungs: dict[str, Any], chosen: list[float], kind: str, least: float) -> bool:
+    """Whether what is asked for is reached by the kind that it is asked of."""
+    if kind == "any":
+        return sum(chosen) / len(chosen) >= least
+    names = SCRATCH if kind == "scratch" else ADAPTED
+    return any(rungs[name]["mean"] >= least for name in names if name in rungs)
+
+
+def _measure(parts: dict[str, Rows], scratch: Path, seed: int, adapt: str | None) -> dict[str, Any]:
     from foretell import tasks
     from foretell.storage import size_of
-    from foretell.tasks.labelling import evaluate, train_into
+    from foretell.tasks.labelling import compare, train_into
     from foretell.tasks.options import LabelOptions
 
     files = {part: _write(scratch / f"{part}.jsonl", rows) for part, rows in parts.items()}
     out = scratch / f"model{seed}"
     dev = str(files["dev"]) if "dev" in files else None
     began = time.perf_counter()
-    trained = train_into(out, files["train"], LabelOptions(dev=dev, seed=seed))
+    trained = train_into(out, files["train"], LabelOptions(dev=dev, seed=seed, adapt=adapt))
     seconds = time.perf_counter() - began
-    predictor = tasks.load(out)
-    began = time.perf_counter()
-    predictor.predict([text for text, _ in parts["test"]])
-    answering = time.perf_counter() - began
-    measured = asdict(evaluate(predictor, files["test"], LabelOptions()))
-    measured.pop("confusion")
-    return {
-        **measured,
-        "dev": trained.dev.accuracy.value,
-        "train_seconds": seconds,
-        "texts_a_second": len(parts["test"]) / answering,
-        "bytes": size_of(out),
-    }
+    on_test = compare(out, files["test"], LabelOptions())
+    rungs = {}
+    for each, at_first in zip(on_test, trained.tried, strict=True):
+        measures = asdict(each.measures)
+        measures.pop("confusion")
+        predictor = tasks.load(out, each.rung)
+        texts = [text for text, _ in parts["test"]][:MOST_TIMED]
+        began = time.perf_counter()
+        predictor.predict(texts)
+        rungs[each.rung] = {
+            **measures,
+            "dev": at_first.measures.accuracy.value,
+            "learning_seconds": at_first.seconds,
+            "texts_a_second": len(texts) / (time.perf_counter() - began),
+            "bytes": size_of(out / each.rung) if (out / each.rung).is_dir() else size_of(out),
+        }
+        say(f"  {each.rung}: {100 * measures['accuracy']['value']:.1f}")
+    return {"seed": seed, "chosen": trained.rung, "seconds": seconds, "rungs": rungs}
 
 
 def _write(path: Path, rows: Rows) -> Path:
@@ -147,8 +176,8 @@ def _tnews(data: Path) -> dict[str, Rows]:
 
 ROWS = {
     "sst2": Row(_sst2, {"scratch": 82.0, "adapted": 89.0}, "CNN 83.5 to 87.0"),
-    "trec6": Row(_trec(fine=False), {"scratch": 91.0}, "CNN 88.2 to 92.8"),
-    "trec50": Row(_trec(fine=True), {"scratch": 82.0}, "none on file"),
-    "chnsenticorp": Row(_chnsenticorp, {"scratch": 89.0}, "BERT 94.1 on its dev part"),
-    "tnews": Row(_tnews, {"scratch": 53.0}, "BERT 57.0"),
+    "trec6": Row(_trec(fine=False), {"any": 91.0}, "CNN 88.2 to 92.8"),
+    "trec50": Row(_trec(fine=True), {"any": 82.0}, "none on file"),
+    "chnsenticorp": Row(_chnsenticorp, {"any": 89.0}, "BERT 94.1 on its dev part", english=False),
+    "tnews": Row(_tnews, {"any": 53.0}, "BERT 57.0", english=False),
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foretell import tasks
-from foretell.contracts.errors import DamagedModel, TextError
+from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.storage import seal
 from foretell.tasks.examples import Example
 from foretell.tasks.weighed_counts import WeighedCounts, learn
@@ -52,20 +52,24 @@ def test_an_order_of_examples_changes_nothing() -> None:
 
 
 def test_what_is_saved_answers_the_same(learned: WeighedCounts, tmp_path: Path) -> None:
-    learned.save(tmp_path)
-    seal(tmp_path, {"rung": learned.rung, "labels": list(LABELS)})
+    tasks.write(tmp_path, [learned], {}, "count")
     again = tasks.load(tmp_path)
     assert again.predict(["warm"]) == learned.predict(["warm"])
+    with pytest.raises(ForetellError, match=r"holds no recurrent; it holds count"):
+        tasks.load(tmp_path, "recurrent")
 
 
-@pytest.mark.parametrize("facts", [{"rung": "psychic"}, {"rung": "count", "labels": ["one"]}])
-def test_other_folders_are_refused(
-    facts: dict[str, object], learned: WeighedCounts, tmp_path: Path
-) -> None:
-    learned.save(tmp_path)
+@pytest.mark.parametrize("facts", [{}, {"chosen": "count", "weights": {}}])
+def test_other_folders_are_refused(facts: dict[str, object], tmp_path: Path) -> None:
     seal(tmp_path, facts)
-    with pytest.raises(DamagedModel, match=r"predictor of a kind|restore"):
+    with pytest.raises(ForetellError, match=r"holds no predictor|holds no count"):
         tasks.load(tmp_path)
+
+
+def test_a_folder_with_other_labels_is_refused(learned: WeighedCounts, tmp_path: Path) -> None:
+    learned.save(tmp_path)
+    with pytest.raises(DamagedModel, match="restore"):
+        WeighedCounts.load(tmp_path, {"labels": ["one"]})
 
 
 def test_an_unknown_label_in_dev_is_named_by_its_row() -> None:

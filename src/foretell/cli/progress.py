@@ -128,6 +128,11 @@ class Display:
         """For one model alone."""
         return self.begin(name, None)
 
+    def teaching(self, name: str) -> Watch:
+        """For one of the networks of an application, which reads examples."""
+        self._start(name, 1.0)
+        return self._watch_examples
+
     def show(self, what: RenderableType) -> None:
         self.out.print(what)
 
@@ -163,6 +168,12 @@ class Display:
         loss = f"{curve[-1]:.3f} bits/byte" if curve else nats
         rate, memory = glance.tokens_per_second, peak_memory()
         said = f"{loss} {sparkline(curve):<{LOOKS}} {rate / 1e3:.1f}k tok/s {memory / 1e9:.1f} GB"
+        self._update(completed=glance.spent, said=said)
+
+    def _watch_examples(self, glance: Glance) -> None:
+        curve = [point.bits_per_byte for point in glance.curve]
+        loss = f"{curve[-1] if curve else glance.nats_per_token:.3f} nats an example"
+        said = f"{loss} {sparkline(curve):<{LOOKS}} {glance.tokens_per_second:,.0f} examples/s"
         self._update(completed=glance.spent, said=said)
 
     def _start(self, name: str, total: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from foretell.tasks.options import LabelOptions
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from rich.table import Table
 
     from foretell.tasks.measures import LabelMeasures
+    from foretell.tasks.rungs import Tried
 
 HELP = "applications: classify and sentiment (labels for texts)"
 NAMES = {
@@ -44,16 +47,28 @@ def _add_train(parser: ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: ArgumentParser) -> None:
+    _add_compare(parser)
+    _add_rung(parser)
+
+
+def _add_compare(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="folder that `train` wrote")
     parser.add_argument("data", type=str, help=DATA)
     parser.add_argument("--text", type=str, default="text", help="column that holds the text")
     parser.add_argument("--label", type=str, default="label", help="column that holds the label")
 
 
+def _add_rung(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--rung", type=str, help="another kind than was chosen: count, recurrent, adapted, together"
+    )
+
+
 def _add_predict(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="folder that `train` wrote")
     parser.add_argument("data", type=str, help=DATA)
     parser.add_argument("--text", type=str, default="text", help="column that holds the text")
+    _add_rung(parser)
     parser.add_argument("--why", action="store_true", help="also the words that decided")
     parser.add_argument(
         "--out", type=str, help="file for the answers; the same command goes on if it was stopped"
@@ -63,35 +78,38 @@ def _add_predict(parser: ArgumentParser) -> None:
 ACTIONS = {
     "train": ("learn from labelled texts", _add_train),
     "evaluate": ("hold answers against labels that are known", _add_evaluate),
+    "compare": ("hold the answers of every kind that was tried against each other", _add_compare),
     "predict": ("answer: a line a text, in order, with its probability", _add_predict),
 }
 
 
 def run(arguments: Namespace) -> int:
     asked = arguments[arguments.name]
-    actions = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+    actions = {"train": _train, "evaluate": _evaluate, "compare": _compare, "predict": _predict}
     return actions[asked.action](arguments.name, asked[asked.action])
 
 
 def _train(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
+    from foretell.cli.progress import Display, Stop
     from foretell.storage import refuse_existing
     from foretell.tasks.labelling import RECORD, train_into
 
     data = Path(arguments.data)
     out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
     refuse_existing(out)
-    with Display() as display:
+    with Display() as display, Stop(display) as stop:
         options = options_of(LabelOptions, arguments)
-        found = train_into(out, data, options, progress=display.reading)
+        found = train_into(
+            out, data, options, progress=display.reading, begin=display.teaching, stop=stop
+        )
     if arguments.json:
         sys.stdout.write(json.dumps(json.loads((out / RECORD).read_text("utf-8"))) + "\n")
         return 0
     display.show(
-        f"{out}: {len(found.labels)} labels, {found.ngrams:,} n-grams from {found.examples:,} "
-        f"texts in {found.seconds:.0f} s"
+        f"{out}: {found.rung}, {len(found.labels)} labels from {found.examples:,} examples"
     )
     display.show("On the part kept back, by which it was chosen:")
+    display.show(_table(found.tried))
     for line in _lines(found.dev):
         display.show(line)
     display.show_commands(
@@ -103,12 +121,50 @@ def _train(name: str, arguments: Namespace) -> int:
     return 0
 
 
+def _table(tried: Sequence[Tried]) -> Table:
+    """A line each, and by how much each differs from the best over the same texts."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "accuracy", "nats", "calibration error", "against the best", "seconds"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for each in tried:
+        found, behind = each.measures, each.behind
+        apart = "" if behind is None else f"[{behind.low:+.3f}, {behind.high:+.3f}]"
+        table.add_row(
+            each.rung,
+            f"{found.accuracy.value:.3f}",
+            f"{found.nats:.3f}",
+            f"{found.calibration_error.value:.3f}",
+            "best" if behind is None else f"{behind.value:+.3f} {apart}",
+            f"{each.seconds:.0f}" if each.seconds else "",
+        )
+    return table
+
+
+def _compare(name: str, arguments: Namespace) -> int:
+    from foretell.cli.progress import Display
+    from foretell.tasks.labelling import compare
+
+    options = LabelOptions(text=arguments.text, label=arguments.label)
+    with Display() as display:
+        found = compare(
+            Path(arguments.model), Path(arguments.data), options, progress=display.reading
+        )
+    if arguments.json:
+        said = [asdict(each) for each in found]
+        sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
+    else:
+        display.show(_table(found))
+    return 0
+
+
 def _evaluate(name: str, arguments: Namespace) -> int:
     from foretell import tasks
     from foretell.cli.progress import Display
     from foretell.tasks.labelling import evaluate
 
-    predictor = tasks.load(arguments.model)
+    predictor = tasks.load(arguments.model, arguments.rung)
     options = LabelOptions(text=arguments.text, label=arguments.label)
     with Display() as display:
         found = evaluate(predictor, Path(arguments.data), options, progress=display.reading)
@@ -153,12 +209,13 @@ def _predict(name: str, arguments: Namespace) -> int:
                 data,
                 text,
                 as_json=arguments.json,
+                rung=arguments.rung,
                 why=arguments.why,
                 progress=display.reading,
             )
             display.say(f"{arguments.out}: {count:,} answers")
             return 0
-        predictor = tasks.load(model)
+        predictor = tasks.load(model, arguments.rung)
         for each in answer(predictor, data, text, why=arguments.why, progress=display.reading):
             sys.stdout.write((each.json if arguments.json else each.line) + "\n")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
 class Label(NamedTuple):
@@ -26,18 +26,29 @@ class LabelPredictor(Protocol):
     @property
     def labels(self) -> Sequence[str]: ...
 
+    @property
+    def rung(self) -> str: ...
+
     def predict(self, texts: Sequence[str]) -> list[Label]: ...
 
+
+class LearnedPredictor(LabelPredictor, Protocol):
+    """One that can be put on a disk."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `tasks.load` needs to know beside rung, labels and what `save` writes."""
+        ...
+
     def save(self, folder: Path) -> None:
-        """Write all that `tasks.load` needs into a folder that exists."""
+        """Write the rest of it into a folder that exists."""
         ...
 
 
 @runtime_checkable
 class Explaining(Protocol):
-    """A predictor that can say which words decided."""
+    """A predictor that knows itself which words decided."""
 
     def explain(self, text: str) -> list[tuple[str, float]]:
-        """The words of a text, each with what it says for the answer, in nats, against the next
-        likely label."""
+        """The words of a text, each with nats for the answer against the next likely label."""
         ...

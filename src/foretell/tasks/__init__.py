@@ -1,24 +1,86 @@
-"""Floor 4: what language models are used for. `load` opens what `foretell task` wrote."""
+"""Floor 4: what language models are used for. `load` opens what `foretell task` wrote.
+
+models/mood/
+  manifest.json       labels, which kind was chosen, weights of all together
+  task.json           how each kind did, for people
+  count/ recurrent/   the kinds that were tried, each sealed
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from foretell.contracts.errors import DamagedModel
-from foretell.contracts.predictor import LabelPredictor
-from foretell.storage import check_seal
+from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra
+from foretell.contracts.predictor import LabelPredictor, LearnedPredictor
+from foretell.storage import check_seal, seal
 
-__all__ = ["load"]
+__all__ = ["TOGETHER", "load", "rungs_of", "write"]
+
+RUNGS, TOGETHER = ("count", "recurrent", "adapted"), "together"
+"""From the quickest to the slowest."""
 
 
-def load(folder: str | Path) -> LabelPredictor:
-    """A predictor from its folder. Raises DamagedModel."""
-    from foretell.tasks.weighed_counts import WeighedCounts
+def write(
+    folder: Path, parts: Sequence[LearnedPredictor], weights: Mapping[str, float], chosen: str
+) -> None:
+    """Write and seal predictors of the same labels in a folder that exists. weights: of the parts
+    when they answer together, if they can; chosen: the one that `load` gives."""
+    for part in parts:
+        inside = folder / part.rung
+        inside.mkdir()
+        part.save(inside)
+        seal(inside, {"rung": part.rung, "labels": list(part.labels), **part.facts})
+    labels = list(parts[0].labels)
+    seal(folder, {"chosen": chosen, "labels": labels, "weights": dict(weights)})
 
-    facts = check_seal(Path(folder))
-    if facts.get("rung") != WeighedCounts.rung:
-        raise DamagedModel(
-            f"{folder} holds no predictor of a kind known here; give a folder that `foretell task` "
-            "wrote"
-        )
-    return WeighedCounts.load(Path(folder), facts)
+
+def rungs_of(folder: str | Path) -> list[str]:
+    """The kinds that a folder holds, from the quickest; `load` takes them. Raises DamagedModel."""
+    facts = _facts(Path(folder))
+    inside = [each for each in RUNGS if (Path(folder) / each).is_dir()]
+    return [*inside, *([TOGETHER] if facts["weights"] else [])]
+
+
+def load(folder: str | Path, rung: str | None = None) -> LabelPredictor:
+    """A predictor from its folder; rung: another kind than the one that was chosen.
+
+    Raises DamagedModel, MissingExtra for a network where PyTorch is not installed, ForetellError
+    for a kind that is not there.
+    """
+    folder = Path(folder)
+    facts, there = _facts(folder), rungs_of(folder)
+    rung = rung or facts["chosen"]
+    if rung not in there:
+        raise ForetellError(f"{folder} holds no {rung}; it holds {', '.join(there)}")
+    if rung != TOGETHER:
+        return _load(folder / rung)
+    from foretell.tasks.together import Together
+
+    weights = facts["weights"]
+    return Together(tuple(_load(folder / name) for name in weights), tuple(weights.values()))
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    facts = check_seal(folder)
+    if "chosen" not in facts or "weights" not in facts:
+        raise DamagedModel(f"{folder} holds no predictor; give a folder that `foretell task` wrote")
+    return facts
+
+
+def _load(folder: Path) -> LabelPredictor:
+    facts = check_seal(folder)
+    if facts["rung"] == "count":
+        from foretell.tasks.weighed_counts import WeighedCounts
+
+        return WeighedCounts.load(folder, facts)
+    try:
+        from foretell.tasks.networks import labels
+    except ModuleNotFoundError as problem:
+        if problem.name not in ("torch", "safetensors"):
+            raise
+        raise MissingExtra(
+            f'{folder} is a network and needs PyTorch: pip install "foretell[neural]"'
+        ) from None
+    return labels.load(folder, facts)

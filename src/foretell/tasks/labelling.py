@@ -7,18 +7,18 @@ tasks.load("models/mood").predict(["What a film!"])[0].value
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from time import monotonic
 from typing import NamedTuple
 
 from foretell import tasks
-from foretell.contracts.errors import ForetellError, OutputExists, TextError
-from foretell.contracts.predictor import Explaining, Label, LabelPredictor
+from foretell.contracts.errors import OutputExists, TextError
+from foretell.contracts.predictor import Label, LabelPredictor
 from foretell.corpus.readers import ReadReport, files_of
-from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal, write_text
+from foretell.storage import check_seal, locked, new_folder, refuse_existing, write_text
 from foretell.tasks.examples import (
     keep_back,
     labels_of,
@@ -26,9 +26,10 @@ from foretell.tasks.examples import (
     read_labelled,
     refuse_unknown,
 )
+from foretell.tasks.explaining import explain
 from foretell.tasks.measures import LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
-from foretell.tasks.weighed_counts import Tried, WeighedCounts, learn
+from foretell.tasks.rungs import Begin, Tried, compare_answers, try_rungs
 
 RECORD = "task.json"
 AT_ONCE = 1_000
@@ -42,14 +43,17 @@ class Labelled:
     """What training found."""
 
     rung: str
+    """The kind that was chosen."""
     labels: tuple[str, ...]
     examples: int
     """Learned from."""
-    ngrams: int
-    seconds: float
     tried: tuple[Tried, ...]
-    dev: LabelMeasures
-    """On the part by which choices were made, so a little too good."""
+    """On the part by which it was chosen, so a little too good."""
+
+    @property
+    def dev(self) -> LabelMeasures:
+        """Of the one that was chosen."""
+        return next(each.measures for each in self.tried if each.rung == self.rung)
 
 
 def train_into(
@@ -58,9 +62,14 @@ def train_into(
     options: LabelOptions,
     *,
     progress: Callable[[int, int], None] | None = None,
+    begin: Begin | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Labelled:
-    """Learn from labelled examples, and write the predictor to `out`. Raises TextError for
-    examples that cannot be used, OutputExists."""
+    """Learn from labelled examples, and write the best predictor to `out`.
+
+    Checkpoints stand in OUT.checkpoints until it is finished, and the same call goes on from them.
+    Raises TextError for examples that cannot be used, OutputExists, MissingExtra.
+    """
     refuse_existing(out)
     examples = read_labelled(path, text=options.text, label=options.label, progress=progress)
     labels = labels_of(examples)
@@ -71,23 +80,18 @@ def train_into(
         refuse_unknown(dev, labels)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
-    began = monotonic()
-    predictor, tried = learn(examples, dev, labels)
-    found = Labelled(
-        rung=WeighedCounts.rung,
-        labels=labels,
-        examples=len(examples),
-        ngrams=len(predictor.ngrams),
-        seconds=monotonic() - began,
-        tried=tried,
-        dev=_measure(predictor, [each.text for each in dev], [each.label for each in dev]),
-    )
-    with new_folder(out) as folder:
-        predictor.save(folder)
-        record = asdict(found) | {"options": asdict(options), "text": str(path)}
-        said = json.dumps(record, ensure_ascii=False, indent=1)
-        (folder / RECORD).write_text(said + "\n", "utf-8")
-        seal(folder, {"rung": found.rung, "labels": list(labels)})
+    work = out.with_name(out.name + ".checkpoints")
+    with locked(work):
+        choice = try_rungs(examples, dev, labels, options, work, begin=begin, stop=stop)
+        found = Labelled(choice.chosen, labels, len(examples), choice.tried)
+        with new_folder(out) as folder:
+            record = asdict(found) | {"options": asdict(options), "text": str(path)}
+            said = json.dumps(record, ensure_ascii=False, indent=1)
+            (folder / RECORD).write_text(said + "\n", "utf-8")
+            tasks.write(folder, choice.parts, choice.weights, choice.chosen)
+        for each in work.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
     return found
 
 
@@ -105,6 +109,23 @@ def evaluate(
     if len(examples) < 2:
         raise TextError(f"{path} has {len(examples)} example; give two or more")
     return _measure(predictor, [each.text for each in examples], [each.label for each in examples])
+
+
+def compare(
+    model: Path,
+    path: Path,
+    options: LabelOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Tried, ...]:
+    """Every kind that a folder holds, against the same labelled examples. Raises as `evaluate`."""
+    predictors = [tasks.load(model, rung) for rung in tasks.rungs_of(model)]
+    examples = read_labelled(path, text=options.text, label=options.label, progress=progress)
+    refuse_unknown(examples, predictors[0].labels)
+    texts, gold = [each.text for each in examples], [each.label for each in examples]
+    answers = [predictor.predict(texts) for predictor in predictors]
+    runs = [(0.0, "")] * len(answers)
+    return compare_answers([each.rung for each in predictors], runs, gold, answers)
 
 
 def _measure(predictor: LabelPredictor, texts: list[str], gold: list[str]) -> LabelMeasures:
@@ -151,10 +172,8 @@ def answer(
     """The answer to every row, in order, holding no more than AT_ONCE of them.
 
     why: with the words that decided. after: rows that are passed over. Raises TextError at a row
-    that has nothing in the field `text`, ForetellError if a predictor cannot say why.
+    that has nothing in the field `text`.
     """
-    if why and not isinstance(predictor, Explaining):
-        raise ForetellError("this predictor cannot say which words decided; leave --why out")
     documents = islice(read_column(path, text, "--text", progress=progress), after, None)
     while block := list(islice(documents, AT_ONCE)):
         for document in block:
@@ -163,8 +182,8 @@ def answer(
         texts = [document.text.strip() for document in block]
         for document, read, label in zip(block, texts, predictor.predict(texts), strict=True):
             words: tuple[tuple[str, float], ...] = ()
-            if why and isinstance(predictor, Explaining):
-                strongest = sorted(predictor.explain(read), key=lambda word: -abs(word[1]))
+            if why:
+                strongest = sorted(explain(predictor, read), key=lambda word: -abs(word[1]))
                 words = tuple(strongest[:MOST_WORDS])
             yield Answered(document.name, label, words)
 
@@ -176,6 +195,7 @@ def answer_into(
     text: str,
     *,
     as_json: bool,
+    rung: str | None = None,
     why: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -187,7 +207,7 @@ def answer_into(
     facts = {
         "model": check_seal(model),
         "data": [[str(each), *_state(each)] for each in files_of(path, ReadReport())],
-        "asked": [text, as_json, why],
+        "asked": [text, as_json, rung, why],
     }
     with locked(out.with_name(out.name + ".lock")):
         done = 0
@@ -201,7 +221,7 @@ def answer_into(
         else:
             refuse_existing(partial)
         write_text(beside, json.dumps(facts))
-        found = answer(tasks.load(model), path, text, why=why, after=done, progress=progress)
+        found = answer(tasks.load(model, rung), path, text, why=why, after=done, progress=progress)
         with partial.open("a", encoding="utf-8", newline="\n") as stream:
             for each in found:
                 stream.write((each.json if as_json else each.line) + "\n")

@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import log_softmax
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.predictor import Label
+from foretell.tasks.calibration import as_labels, fit_sureness
 from foretell.tasks.examples import Example, refuse_unknown
 from foretell.tasks.ngram_features import BEGIN, END, Hashes, ngrams, spans, word_starts
 
@@ -40,10 +41,10 @@ NGRAMS, EVIDENCE = "ngrams.npy", "evidence.npy"
 Floats = NDArray[np.float32]
 
 
-class Tried(NamedTuple):
-    """One penalty."""
+class Penalty(NamedTuple):
+    """One that was tried."""
 
-    penalty: float
+    of_squares: float
     nats: float
     """A dev example."""
     accuracy: float
@@ -64,13 +65,17 @@ class WeighedCounts:
 
     rung = "count"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `load` needs is all in the files."""
+        return {}
+
     def predict(self, texts: Sequence[str]) -> list[Label]:
         found: list[Label] = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             rows = _rows(texts[start : start + TEXTS_AT_ONCE], self.ngrams)
             logprobs = log_softmax((rows @ self.evidence + self.shares).astype(np.float64), 1)
-            for row, best in zip(np.exp(logprobs).tolist(), logprobs.argmax(1), strict=True):
-                found.append(Label(self.labels[best], dict(zip(self.labels, row, strict=True))))
+            found += as_labels(np.exp(logprobs), self.labels)
         return found
 
     def explain(self, text: str) -> list[tuple[str, float]]:
@@ -120,7 +125,7 @@ class WeighedCounts:
 
 def learn(
     examples: Sequence[Example], dev: Sequence[Example], labels: tuple[str, ...]
-) -> tuple[WeighedCounts, tuple[Tried, ...]]:
+) -> tuple[WeighedCounts, tuple[Penalty, ...]]:
     """Count, then weigh; what was chosen on the dev part is the penalty, and how sure to be.
 
     Raises TextError if a dev example has an unknown label.
@@ -140,23 +145,14 @@ def learn(
         evidence = odds * weights[:, None]
         scores = (dev_rows @ evidence + bias).astype(np.float64)
         # Evidence that was weighed on texts that were seen is too sure of others.
-        found = minimize_scalar(
-            lambda t, scores=scores: _nats(scores * np.exp(t), dev_gold),
-            bounds=(-3.0, 1.0),
-            method="bounded",
-        )
-        sure = np.float32(np.exp(found.x))
+        found = fit_sureness(scores, dev_gold)
+        sure = np.float32(found.factor)
         right = float((scores.argmax(1) == dev_gold).mean())
-        tried.append(Tried(penalty, float(found.fun), right))
-        if found.fun <= min(each.nats for each in tried):
+        tried.append(Penalty(penalty, found.nats, right))
+        if found.nats <= min(each.nats for each in tried):
             best = WeighedCounts(labels, known, evidence * sure, (bias * sure).astype(np.float32))
     assert best is not None
     return best, tuple(tried)
-
-
-def _nats(scores: NDArray[np.float64], gold: NDArray[Any]) -> float:
-    """-ln P of the right label, the mean over (N, K) scores."""
-    return -float(log_softmax(scores, 1)[np.arange(len(gold)), gold].mean())
 
 
 def _choose(texts: Sequence[str], labels: int) -> Hashes:

@@ -12,7 +12,9 @@ def split(text: str) -> list[str]:
     """Runs of letters and digits, single marks, single ideographs; white space, folded to one
     blank, belongs to the word after it. Joined they are the text again, at its edges stripped."""
     line = " ".join(text.split())
-    starts = word_starts(line).tolist() if line else []
+    if not line:
+        return []
+    starts = word_starts(line).tolist()
     parts = [line[a:b] for a, b in zip(starts, [*starts[1:], len(line)], strict=True)]
     words: list[str] = []
     blank = ""

@@ -11,7 +11,7 @@ Embeddings and the softmax are left alone. Shapes: R the rank.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import sqrt
 
 import torch
@@ -41,14 +41,18 @@ class LowRank(nn.Module):
         return self.scale * (self.up @ self.down)
 
 
-def attach(network: Network, *, rank: int, seed: int) -> int:
+def attach(
+    network: Network, *, rank: int, seed: int, beside: Sequence[nn.Module] | None = None
+) -> int:
     """Freeze a network but for low-rank parts that are put beside its matrices, in place. Returns
-    how many numbers learn. Raises ForetellError for a network without matrices of this kind."""
+    how many numbers learn. beside: the modules whose matrices are meant, if not all. Raises
+    ForetellError for a network without matrices of this kind."""
     tables = {id(module) for module in network.outer_tables()}
+    meant = {id(part) for module in beside or [network] for part in module.modules()}
     found = [
         (name, module)
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and id(module) not in tables
+        if isinstance(module, nn.Linear) and id(module) in meant - tables
     ]
     if not found or any(isinstance(module, nn.RNNBase) for module in network.modules()):
         raise ForetellError(

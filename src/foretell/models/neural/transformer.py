@@ -74,6 +74,11 @@ class Transformer(Network):
         """The stream (B, T, D) before the first layer. recent: the tokens before each, the
         nearest first, and -1 where the text has not begun."""
 
+    def embed_fresh(self, tokens_BT: Tensor) -> Tensor:
+        """The same for rows that begin texts."""
+        places = torch.arange(tokens_BT.shape[1]).expand(len(tokens_BT), -1)
+        return self.embed(tokens_BT, _look_back(tokens_BT, self.looks_back), places)
+
     def turns(self, places_BT: Tensor) -> Any:
         """What `project` needs to know of the places; nothing, unless positions are rotary."""
         return None

@@ -9,9 +9,8 @@ Two things in one row of the table are told apart by what stands beside them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -23,7 +22,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from foretell.models.neural.noise import Dropout
 from foretell.tasks.networks.encoder import Encoder, pad
 
-ROWS = 2**16
+LEAST_ROWS, MOST_ROWS = 2**10, 2**16
+"""Of the table; as many as what stands in the examples fills."""
 SHORTEST, LONGEST = 3, 5
 """N-grams of the characters of a word."""
 MOST_LETTERS = 40
@@ -36,17 +36,28 @@ class RecurrentEncoder(Encoder):
     """See the module."""
 
     def __init__(
-        self, width: int = 128, hidden: int = 128, dropout: float = 0.5, thinned: float = 0.3
+        self,
+        rows: int = MOST_ROWS,
+        width: int = 128,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        thinned: float = 0.3,
     ) -> None:
-        """hidden: of each direction. dropout: of vectors of words, and of what heads read; thinned:
-        share of the rows of a word that are left out while learning."""
+        """rows: of the table. hidden: of each direction. dropout: of vectors of words. thinned: how
+        much of the rows of a word is left out while learning."""
         super().__init__()
-        self.facts = {"width": width, "hidden": hidden, "dropout": dropout, "thinned": thinned}
+        self.facts = {
+            "rows": rows,
+            "width": width,
+            "hidden": hidden,
+            "dropout": dropout,
+            "thinned": thinned,
+        }
         self.width = 2 * hidden
-        self.table = nn.EmbeddingBag(ROWS, width, mode="sum", sparse=True, include_last_offset=True)
+        self.table = nn.EmbeddingBag(rows, width, mode="sum", sparse=True, include_last_offset=True)
         self.cells = nn.GRU(width, hidden, bidirectional=True, batch_first=True)
-        self.thin, self.drop = Thinning(thinned), Dropout(dropout, variational=True)
-        self._rows: dict[str, list[int]] = {}
+        self.thinning, self.drop = Thinning(thinned), Dropout(dropout, variational=True)
+        self._hashes: dict[str, list[int]] = {}
         self.reset()
 
     @torch.no_grad()
@@ -64,25 +75,15 @@ class RecurrentEncoder(Encoder):
 
     def prepare(self, words: Sequence[str]) -> list[NDArray[np.int64]]:
         """The rows (N,) of each word."""
+        rows = self.table.num_embeddings
         found, before = [], "^"
         for word in [each.strip().lower() for each in words[:MOST_WORDS]] or [""]:
-            pair = _row("2", f"{before} {word}")
-            found.append(np.array([*self._rows_of(word), pair], np.int64))
+            if word not in self._hashes:
+                self._hashes[word] = [_hash(part) for part in _parts(word)]
+            hashes = [*self._hashes[word], _hash(f"2{before} {word}")]
+            found.append(np.array(hashes, np.int64) % rows)
             before = word
         return found
-
-    def _rows_of(self, word: str) -> list[int]:
-        if word not in self._rows:
-            rows = [_row("1", word)]
-            if len(word) > 1:
-                spelled = f"<{word[:MOST_LETTERS]}>"
-                rows += [
-                    _row("c", spelled[start : start + size])
-                    for size in range(SHORTEST, LONGEST + 1)
-                    for start in range(len(spelled) - size + 1)
-                ]
-            self._rows[word] = rows
-        return self._rows[word]
 
     def forward(self, texts: Sequence[list[NDArray[np.int64]]]) -> tuple[Tensor, Tensor]:
         lengths = torch.tensor([len(text) for text in texts])
@@ -96,7 +97,7 @@ class RecurrentEncoder(Encoder):
 
     def _embed(self, texts: Sequence[list[NDArray[np.int64]]]) -> Tensor:
         """Vectors of the words of all texts, one after another."""
-        words = [self.thin(text, row) for row, text in enumerate(texts)]
+        words = [self.thinning.thin(text, row) for row, text in enumerate(texts)]
         flat = [rows for text in words for rows in text]
         counts = np.array([len(rows) for rows in flat])
         ends = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
@@ -109,9 +110,7 @@ class RecurrentEncoder(Encoder):
 class Thinning(Dropout):
     """Leaves out a share of the rows of every word while learning, never all of a word's."""
 
-    def forward(
-        self, text: list[NDArray[np.int64]], row: int = 0
-    ) -> list[NDArray[np.int64]]:
+    def thin(self, text: list[NDArray[np.int64]], row: int) -> list[NDArray[np.int64]]:
         if not self.training or self.dropped == 0:
             return text
         counts = [len(rows) for rows in text]
@@ -125,5 +124,26 @@ class Thinning(Dropout):
         ]
 
 
-def _row(kind: str, spelled: str) -> int:
-    return crc32(f"{kind}{spelled}".encode("utf-8", "surrogatepass")) % ROWS
+def choose_rows(texts: Iterable[Sequence[str]]) -> int:
+    """Of a table for what stands in these."""
+    seen: set[str] = set()
+    for words in texts:
+        spelled = [word.strip().lower() for word in words]
+        seen.update(part for word in spelled for part in _parts(word))
+        seen.update(f"{one} {other}" for one, other in pairwise(spelled))
+        if len(seen) > MOST_ROWS:
+            return MOST_ROWS
+    return max(LEAST_ROWS, 1 << (len(seen) - 1).bit_length())
+
+
+def _parts(word: str) -> Iterator[str]:
+    """The word, and n-grams of its characters."""
+    yield f"1{word}"
+    spelled = f"<{word[:MOST_LETTERS]}>"
+    for size in range(SHORTEST, LONGEST + 1):
+        for start in range(len(spelled) - size + 1 if len(word) > 1 else 0):
+            yield f"c{spelled[start : start + size]}"
+
+
+def _hash(spelled: str) -> int:
+    return crc32(spelled.encode("utf-8", "surrogatepass"))

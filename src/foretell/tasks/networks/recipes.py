@@ -1,0 +1,40 @@
+"""How networks of applications learn, whatever their heads; docs/decisions/tasks.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foretell.training.descent import GradientSettings
+from foretell.training.networks import faster_precision
+
+
+@dataclass(frozen=True)
+class Recipe:
+    rows: int
+    """Examples of an update."""
+    learning_rate: float
+    weight_decay: float
+    dropout: float
+    """Of what the head reads."""
+    passes: int
+    low: bool
+    """True if it may multiply matrices in bfloat16."""
+
+    def settings(self, seed: int) -> GradientSettings:
+        return GradientSettings(
+            rows=self.rows,
+            width=0,
+            learning_rate=self.learning_rate,
+            matrix_learning_rate=None,
+            weight_decay=self.weight_decay,
+            warm_up=0.1,
+            decay=0.9,
+            precision=faster_precision() if self.low else "float32",
+            seed=seed,
+        )
+
+
+RECIPES = {
+    "recurrent": Recipe(32, 3e-3, 0.01, dropout=0.5, passes=8, low=False),
+    "adapted": Recipe(16, 1e-3, 0.0, dropout=0.1, passes=4, low=True),
+}
