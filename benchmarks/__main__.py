@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.result import Result
-from benchmarks.tasks.rows import ROWS, measure_row
+from benchmarks.tasks import ROWS
 
 AREAS = ("spine", "index", "networks", "doors", "tasks")
 
@@ -38,7 +38,8 @@ def main() -> int:
         bar = import_module(f"benchmarks.{asked.area}.bar{asked.bar}")
         result: Result = bar.measure(quick=asked.quick)
     else:
-        result = measure_row(asked.bar, quick=asked.quick)
+        row = import_module(f"benchmarks.tasks.{ROWS[asked.bar]}")
+        result = row.measure_row(asked.bar, quick=asked.quick)
     figures = {**result.figures, **({"quick": True} if asked.quick else {})}
     name = int(asked.bar) if numbered else asked.bar
     line = {"area": asked.area, "bar": name, "met": result.met, "figures": figures}

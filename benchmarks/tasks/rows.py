@@ -5,6 +5,7 @@ A choice is made on dev, or on a tenth that is kept back; test halves are read o
 
 from __future__ import annotations
 
+import csv
 import json
 import tempfile
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from foretell.corpus.pairs import MARK
 from foretell.corpus.splits import place_of
 from foretell.interop import pretrained
 
@@ -22,7 +24,9 @@ HELD_OUT = 0.1
 PRETRAINED = "smollm2-135m"
 SCRATCH, ADAPTED = ("count", "recurrent"), ("adapted", "together")
 MOST_TIMED = 1_000
-Rows = list[tuple[str, str]]
+PAIR = ("text", "second", "label")
+Rows = list[tuple[str, ...]]
+"""A text, or two, and a label."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,13 @@ def measure_row(name: str, *, quick: bool) -> Result:
     with tempfile.TemporaryDirectory() as scratch:
         found = [_measure(parts, Path(scratch), seed, adapt) for seed in seeds]
     rungs = {
-        rung: _spread([100 * each["rungs"][rung]["accuracy"]["value"] for each in found])
+        rung: spread([100 * each["rungs"][rung]["accuracy"]["value"] for each in found])
         for rung in found[0]["rungs"]
     }
     chosen = [100 * each["rungs"][each["chosen"]]["accuracy"]["value"] for each in found]
     say(f"{name}: {rungs}")
     figures = {
-        "chosen": _spread(chosen),
+        "chosen": spread(chosen),
         "rungs": rungs,
         "asked": row.least,
         "published": row.published,
@@ -72,7 +76,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
     )
 
 
-def _spread(values: list[float]) -> dict[str, Any]:
+def spread(values: list[float]) -> dict[str, Any]:
     mean = sum(values) / len(values)
     return {"mean": round(mean, 2), "range": [round(min(values), 2), round(max(values), 2)]}
 
@@ -95,15 +99,17 @@ def _measure(parts: dict[str, Rows], scratch: Path, seed: int, adapt: str | None
     out = scratch / f"model{seed}"
     dev = str(files["dev"]) if "dev" in files else None
     began = time.perf_counter()
-    trained = train_into(out, files["train"], LabelOptions(dev=dev, seed=seed, adapt=adapt))
+    second = "second" if len(parts["train"][0]) == len(PAIR) else None
+    options = LabelOptions(dev=dev, seed=seed, adapt=adapt, second=second)
+    trained = train_into(out, files["train"], options)
     seconds = time.perf_counter() - began
-    on_test = compare(out, files["test"], LabelOptions())
+    on_test = compare(out, files["test"], options)
     rungs = {}
     for each, at_first in zip(on_test, trained.tried, strict=True):
         measures = asdict(each.measures)
         measures.pop("confusion")
         predictor = tasks.load(out, each.rung)
-        texts = [text for text, _ in parts["test"]][:MOST_TIMED]
+        texts = [MARK.join(row[:-1]) for row in parts["test"]][:MOST_TIMED]
         began = time.perf_counter()
         predictor.predict(texts)
         rungs[each.rung] = {
@@ -118,7 +124,8 @@ def _measure(parts: dict[str, Rows], scratch: Path, seed: int, adapt: str | None
 
 
 def _write(path: Path, rows: Rows) -> Path:
-    lines = (json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+    names = ("text", "label") if len(rows[0]) == len(("text", "label")) else PAIR
+    lines = (json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows)
     path.write_text("".join(lines), "utf-8")
     return path
 
@@ -174,10 +181,39 @@ def _tnews(data: Path) -> dict[str, Rows]:
     }
 
 
+def _sick(data: Path) -> dict[str, Rows]:
+    """Tables with a line of names."""
+    found = {}
+    for part, name in (("train", "train"), ("dev", "trial"), ("test", "test_annotated")):
+        with (data / f"nlu/sick/SICK_{name}.txt").open(encoding="utf-8", newline="") as stream:
+            rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            found[part] = [
+                (row["sentence_A"], row["sentence_B"], row["entailment_judgment"]) for row in rows
+            ]
+    return found
+
+
+def _ocnli(data: Path) -> dict[str, Rows]:
+    """Its dev part is what is asked about, so choices are made on a tenth of train. Pairs on which
+    people did not agree have the label `-`, and are left out."""
+    found = {}
+    for part, name in (("train", "train.10k"), ("test", "dev")):
+        lines = (data / f"nlu/ocnli/{name}.json").read_text("utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        found[part] = [
+            (row["sentence1"], row["sentence2"], row["label"])
+            for row in rows
+            if row["label"] != "-"
+        ]
+    return found
+
+
 ROWS = {
     "sst2": Row(_sst2, {"scratch": 82.0, "adapted": 89.0}, "CNN 83.5 to 87.0"),
     "trec6": Row(_trec(fine=False), {"any": 91.0}, "CNN 88.2 to 92.8"),
     "trec50": Row(_trec(fine=True), {"any": 82.0}, "none on file"),
     "chnsenticorp": Row(_chnsenticorp, {"any": 89.0}, "BERT 94.1 on its dev part", english=False),
+    "sick": Row(_sick, {"any": 79.0}, "LSTM 71.3, CNN 79.9, winner 84.5"),
+    "ocnli": Row(_ocnli, {"any": 50.0}, "at 10k BERT 69.2; at 50k BiLSTM 60.5", english=False),
     "tnews": Row(_tnews, {"any": 53.0}, "BERT 57.0", english=False),
 }

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.tasks import requests
 from tests.tasks.moods import draw, write
 
 
@@ -97,3 +98,43 @@ def test_refusals(reviews: Path, run: Run) -> None:
     assert not (reviews / "models").exists()
     assert run("task", "classify", "evaluate", "kn", "test.jsonl").code == 2
     assert run("task", "juggle", "train", "reviews.jsonl").code == 2
+
+
+def test_understand(here: Path, run: Run) -> None:
+    requests.write(here / "a.jsonl", requests.draw(120, 1))
+    requests.write(here / "test.jsonl", requests.draw(30, 2))
+    said = run("task", "understand", "train", "a.jsonl", "--out", "m", "--budget", "2 passes")
+    assert said.code == 0, said.err
+    assert "span F1" in said.out
+    assert run("task", "understand", "evaluate", "m", "test.jsonl", "--json").json["texts"] == 30
+    table = run("task", "understand", "compare", "m", "test.jsonl").out
+    assert "count" in table
+    assert "recurrent" in table
+    (here / "new.csv").write_text("say\na flight from new york to 北京\n", "utf-8")
+    predict = ("task", "understand", "predict", "m", "new.csv", "--text", "say", "--rung", "count")
+    line = run(*predict).out.strip().split("\t")
+    assert line[0] == "new.csv:2"
+    assert "start=new york" in line
+    assert "end=北京" in line
+    assert run(*predict, "--out", "found.tsv").code == 0
+    assert (here / "found.tsv").read_text("utf-8").strip().split("\t") == line
+    content = json.loads(run(*predict, "--json").out)
+    for span in content["spans"]:
+        assert content["text"][span["start"] : span["end"]] == span["text"]
+    assert "leave --why out" in run(*predict, "--why").err
+
+
+def test_what_two_sentences_say_of_each_other(here: Path, run: Run) -> None:
+    rows = [
+        f"a {thing} {n},{no} {thing},{'no' if no else 'yes'}"
+        for n in range(40)
+        for thing in ("dog", "cat")
+        for no in ("", "no")
+    ]
+    (here / "pairs.csv").write_text("\n".join(["one,other,label", *rows]), "utf-8")
+    fields = ("--text", "one", "--second", "other")
+    train = ("task", "understand", "train", "pairs.csv", *fields, "--out", "m")
+    assert run(*train, "--budget", "2 passes").code == 0
+    found = run("task", "understand", "evaluate", "m", "pairs.csv", *fields, "--json").json
+    assert found["accuracy"]["value"] > 0.9
+    assert "yes" in run("task", "understand", "predict", "m", "pairs.csv", *fields).out

@@ -4,6 +4,7 @@ import pytest
 
 from foretell.contracts.errors import TextError
 from foretell.tasks.examples import Example, keep_back, labels_of, read_labelled
+from foretell.tasks.options import LabelOptions
 from tests.tasks.moods import draw
 
 
@@ -13,7 +14,7 @@ def test_tables_and_records_are_read_alike(tmp_path: Path) -> None:
         '{"mood": 1, "review": "lovely film"}\n{"mood": 0, "review": "dull"}\n', "utf-8"
     )
     for name, rows in (("a.csv", (2, 3)), ("a.jsonl", (1, 2))):
-        found = read_labelled(tmp_path / name, text="review", label="mood")
+        found = read_labelled(tmp_path / name, LabelOptions(text="review", label="mood"))
         assert found == [
             Example("lovely film", "1", f"{name}:{rows[0]}"),
             Example("dull", "0", f"{name}:{rows[1]}"),
@@ -33,13 +34,13 @@ def test_tables_and_records_are_read_alike(tmp_path: Path) -> None:
 def test_bad_rows_are_named(content: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(content, "utf-8")
     with pytest.raises(TextError, match=said):
-        read_labelled(tmp_path / "a.csv", text="text", label="label")
+        read_labelled(tmp_path / "a.csv", LabelOptions())
 
 
 def test_mixed_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("text,label\n好,a\n".encode() + "坏,b\n".encode("gb18030"))
     with pytest.raises(TextError, match=r"a\.csv"):
-        read_labelled(tmp_path / "a.csv", text="text", label="label")
+        read_labelled(tmp_path / "a.csv", LabelOptions())
 
 
 def test_labels_that_cannot_be_learned_are_refused() -> None:

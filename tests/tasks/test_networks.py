@@ -8,12 +8,13 @@ import torch
 
 from foretell import models, tasks
 from foretell.contracts.errors import DamagedModel, ForetellError
+from foretell.corpus.pairs import MARK
 from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.noise import Noise, set_noise
 from foretell.tasks.explaining import explain
 from foretell.tasks.networks.encoder import Encoder
-from foretell.tasks.networks.labels import LabelNetwork, NetworkLabels
+from foretell.tasks.networks.labels import LabelNetwork, NetworkLabels, build
 from foretell.tasks.networks.pretrained import PretrainedEncoder
 from foretell.tasks.networks.recurrent import RecurrentEncoder
 from foretell.tasks.options import LabelOptions
@@ -168,3 +169,19 @@ def test_the_word_that_decides_is_found_by_leaving_it_out() -> None:
     words = explain(NetworkLabels(LABELS, network, 1.0, "recurrent"), "a lovely film")
     assert [word for word, _ in words] == ["a", "lovely", "film"]
     assert np.isfinite([nats for _, nats in words]).all()
+
+
+def test_two_texts_are_read_in_one_go_or_alone_and_any_company_is_the_same(pretrained: str) -> None:
+    pairs = [f"{one}{MARK}{other}" for one in TEXTS for other in TEXTS]
+    for encoder in encoders(pretrained):
+        network = build(encoder, 2, pairs=True)
+        with torch.no_grad():
+            network.out.weight.normal_(std=0.05)
+        predictor = NetworkLabels(LABELS, network, 1.0, "any")
+        together = predictor.predict(pairs)
+        for pair, answer in zip(pairs, together, strict=True):
+            alone = predictor.predict([pair])[0].probabilities
+            assert alone == pytest.approx(answer.probabilities, abs=1e-5)
+        turned = predictor.predict([MARK.join(pairs[1].split(MARK)[::-1])])[0]
+        assert turned.probabilities != pytest.approx(together[1].probabilities, abs=1e-5)
+        assert [word for word, _ in explain(predictor, pairs[0])] == ["lovely", "lovely"]

@@ -5,6 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foretell.corpus.pairs import MARK
 from foretell.tasks.ngram_features import BEGIN, CHARACTERS, END, WORDS, ngrams
 
 ODD = st.text(st.sampled_from("aB é1_.。 \n\t中文かأ😀\u0301"), max_size=12)
@@ -70,3 +71,16 @@ def sorted_hashes(text: str) -> list[int]:
 def test_letters_are_small_and_blanks_are_folded() -> None:
     a, b = ngrams(["What  a\tFILM !"]), ngrams(["what a film !"])
     assert np.array_equal(a[1], b[1])
+
+
+def test_of_two_texts_what_both_have_is_told_from_what_one_has() -> None:
+    pairs = [f"a b{MARK}b c", f"b c{MARK}a b", f"a b{MARK}a b"]
+    numbers, hashes = ngrams(pairs)
+    one, other, same = (set(hashes[numbers == row].tolist()) for row in range(3))
+    # The same words in both, and those of the first text are not those of the second.
+    assert one & other
+    assert one - other
+    assert len(same & one) >= len(one & other)
+    numbers_again, hashes_again = ngrams(pairs[1:2])
+    assert set(hashes_again.tolist()) == other
+    assert not numbers_again.any()

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import TextError
+from foretell.corpus.pairs import MARK
 from foretell.corpus.readers import NoSuchField, read_documents
 from foretell.corpus.splits import place_of
+from foretell.tasks.options import LabelOptions
 
 MOST_LABELS = 1_000
 DEV = 0.1
@@ -32,27 +36,47 @@ class Example(NamedTuple):
 
 def read_labelled(
     path: Path,
+    options: LabelOptions,
     *,
-    text: str,
-    label: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Example]:
-    """All rows of a file or folder. text, label: names of the two fields.
+    """All rows of a file or folder.
 
     Raises TextError, naming the row, if one lacks a field or has nothing in it.
     """
-    texts = read_column(path, text, "--text", progress=progress)
-    labels = read_column(path, label, "--label")
+    texts = read_texts(path, options, progress=progress)
+    labels = read_column(path, options.label, "--label")
     found = []
     for document, said in zip(texts, labels, strict=True):
-        example = Example(document.text.strip(), said.text.strip(), document.name)
-        for name, value in ((text, example.text), (label, example.label)):
-            if not value:
-                raise TextError(
-                    f"{example.place} has nothing in {name}; take the row out, or fill it in"
-                )
-        found.append(example)
+        refuse_empty(document.name, options.label, said.text)
+        found.append(Example(document.text, said.text.strip(), document.name))
     return found
+
+
+def read_texts(
+    path: Path,
+    options: LabelOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Document]:
+    """The text of every row, in order; where there are two, as the document of a `Pair`. Raises
+    TextError as `read_labelled`."""
+    text, second = options.text, options.second
+    seconds = repeat(None) if second is None else read_column(path, second, "--second")
+    firsts = read_column(path, text, "--text", progress=progress)
+    for document, other in zip(firsts, seconds, strict=second is not None):
+        refuse_empty(document.name, text, document.text)
+        whole = document.text.strip().replace(MARK, " ")
+        if other is not None:
+            refuse_empty(other.name, str(second), other.text)
+            whole += MARK + other.text.strip().replace(MARK, " ")
+        yield replace(document, text=whole)
+
+
+def refuse_empty(place: str, name: str, value: str) -> None:
+    """Raise TextError for a field without anything in it."""
+    if not value.strip():
+        raise TextError(f"{place} has nothing in {name}; take the row out, or fill it in")
 
 
 def read_column(

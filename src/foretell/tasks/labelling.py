@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from foretell import tasks
-from foretell.contracts.errors import OutputExists, TextError
+from foretell.contracts.errors import TextError
 from foretell.contracts.predictor import Label, LabelPredictor
-from foretell.corpus.readers import ReadReport, files_of
-from foretell.storage import check_seal, locked, new_folder, refuse_existing, write_text
+from foretell.storage import locked, new_folder, refuse_existing
+from foretell.tasks.answers_file import write_answers
 from foretell.tasks.examples import (
     keep_back,
     labels_of,
-    read_column,
     read_labelled,
+    read_texts,
     refuse_unknown,
 )
 from foretell.tasks.explaining import explain
 from foretell.tasks.measures import LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
-from foretell.tasks.rungs import Begin, Tried, compare_answers, try_rungs
+from foretell.tasks.rungs import Tried, compare_answers, try_rungs
+from foretell.tasks.teaching import Begin
 
 RECORD = "task.json"
 AT_ONCE = 1_000
@@ -71,12 +72,12 @@ def train_into(
     Raises TextError for examples that cannot be used, OutputExists, MissingExtra.
     """
     refuse_existing(out)
-    examples = read_labelled(path, text=options.text, label=options.label, progress=progress)
+    examples = read_labelled(path, options, progress=progress)
     labels = labels_of(examples)
     if options.dev is None:
         examples, dev = keep_back(examples, options.seed)
     else:
-        dev = read_labelled(Path(options.dev), text=options.text, label=options.label)
+        dev = read_labelled(Path(options.dev), options)
         refuse_unknown(dev, labels)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
@@ -104,7 +105,7 @@ def evaluate(
 ) -> LabelMeasures:
     """Hold a predictor against labelled examples. Raises TextError, naming the row, also for a
     label that it does not know."""
-    examples = read_labelled(path, text=options.text, label=options.label, progress=progress)
+    examples = read_labelled(path, options, progress=progress)
     refuse_unknown(examples, predictor.labels)
     if len(examples) < 2:
         raise TextError(f"{path} has {len(examples)} example; give two or more")
@@ -120,7 +121,7 @@ def compare(
 ) -> tuple[Tried, ...]:
     """Every kind that a folder holds, against the same labelled examples. Raises as `evaluate`."""
     predictors = [tasks.load(model, rung) for rung in tasks.rungs_of(model)]
-    examples = read_labelled(path, text=options.text, label=options.label, progress=progress)
+    examples = read_labelled(path, options, progress=progress)
     refuse_unknown(examples, predictors[0].labels)
     texts, gold = [each.text for each in examples], [each.label for each in examples]
     answers = [predictor.predict(texts) for predictor in predictors]
@@ -163,7 +164,7 @@ class Answered(NamedTuple):
 def answer(
     predictor: LabelPredictor,
     path: Path,
-    text: str,
+    options: LabelOptions,
     *,
     why: bool = False,
     after: int = 0,
@@ -172,14 +173,11 @@ def answer(
     """The answer to every row, in order, holding no more than AT_ONCE of them.
 
     why: with the words that decided. after: rows that are passed over. Raises TextError at a row
-    that has nothing in the field `text`.
+    that has nothing in a field that is read.
     """
-    documents = islice(read_column(path, text, "--text", progress=progress), after, None)
+    documents = islice(read_texts(path, options, progress=progress), after, None)
     while block := list(islice(documents, AT_ONCE)):
-        for document in block:
-            if not document.text.strip():
-                raise TextError(f"{document.name} has nothing in {text}; take the row out")
-        texts = [document.text.strip() for document in block]
+        texts = [document.text for document in block]
         for document, read, label in zip(block, texts, predictor.predict(texts), strict=True):
             words: tuple[tuple[str, float], ...] = ()
             if why:
@@ -192,59 +190,20 @@ def answer_into(
     out: Path,
     model: Path,
     path: Path,
-    text: str,
+    options: LabelOptions,
     *,
     as_json: bool,
     rung: str | None = None,
     why: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Write the answers to a file, a line a row; their number. OUT.partial holds them until all are
-    there, and the same call goes on after it. Raises OutputExists if the file stands already, or a
-    partial one of another model or data; as `answer` does."""
-    refuse_existing(out)
-    partial, beside = (out.with_name(out.name + end) for end in (".partial", ".partial.json"))
-    facts = {
-        "model": check_seal(model),
-        "data": [[str(each), *_state(each)] for each in files_of(path, ReadReport())],
-        "asked": [text, as_json, rung, why],
-    }
-    with locked(out.with_name(out.name + ".lock")):
-        done = 0
-        if beside.exists():
-            if json.loads(beside.read_text("utf-8")) != facts:
-                raise OutputExists(
-                    f"{partial} holds answers of another model, other data or other options; "
-                    "remove it, or give another --out"
-                )
-            done = _cut_to_whole_lines(partial)
-        else:
-            refuse_existing(partial)
-        write_text(beside, json.dumps(facts))
-        found = answer(tasks.load(model, rung), path, text, why=why, after=done, progress=progress)
-        with partial.open("a", encoding="utf-8", newline="\n") as stream:
-            for each in found:
-                stream.write((each.json if as_json else each.line) + "\n")
-                done += 1
-        partial.replace(out)
-        beside.unlink()
-    return done
+    """Write the answers to a file, a line a row; see `write_answers`, which this raises as, and as
+    `answer` does."""
+    predictor = tasks.load(model, rung)
 
+    def lines(after: int) -> Iterator[str]:
+        for each in answer(predictor, path, options, why=why, after=after, progress=progress):
+            yield each.json if as_json else each.line
 
-def _state(path: Path) -> tuple[int, int]:
-    """What changes when a file does: size, and time in nanoseconds."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-def _cut_to_whole_lines(path: Path) -> int:
-    """Take off what was written of a line when the process ended; the lines that are left."""
-    count = end = 0
-    if not path.exists():
-        return 0
-    with path.open("r+b") as stream:
-        for line in stream:
-            if line.endswith(b"\n"):
-                count, end = count + 1, end + len(line)
-        stream.truncate(end)
-    return count
+    asked = [options.text, options.second, as_json, rung, why]
+    return write_answers(out, model, path, asked, lines)

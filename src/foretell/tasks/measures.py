@@ -51,7 +51,7 @@ def measure_labels(gold: Sequence[str], answers: Sequence[Label]) -> LabelMeasur
     names, counts = np.unique(np.array(gold, object), return_counts=True)
     return LabelMeasures(
         texts=len(gold),
-        accuracy=ratio_interval(right, np.ones(len(right))),
+        accuracy=share_interval(right),
         macro_f1=_macro_f1(gold, values),
         nats=-float(np.log(np.maximum(given, 1e-12)).mean()),
         calibration_error=_calibration(sure, right),
@@ -59,6 +59,12 @@ def measure_labels(gold: Sequence[str], answers: Sequence[Label]) -> LabelMeasur
         floor=float(counts.max() / len(gold)) if len(names) else 0.0,
         confusion=confusion,
     )
+
+
+def share_interval(is_so: NDArray[np.float64]) -> Interval:
+    """Of (N,) noughts and ones; no share is below nothing or above all."""
+    found = ratio_interval(is_so, np.ones(len(is_so)))
+    return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
 
 
 def expected_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -> float:

@@ -16,10 +16,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell.corpus.pairs import MARK, Pair
+
 WORDS, CHARACTERS = 3, 5
 """The longest n-grams."""
 BEGIN, END = "\x02", "\x03"
 _BLANK, _LETTER, _ALONE = range(3)
+_BOTH = 2
 _IDEOGRAPHS = ((0x2E80, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 """Of scripts that are written without blanks, kana too; each stands for a word."""
 _PRIME = np.uint64(0x100000001B3)
@@ -43,11 +46,31 @@ class Spans(NamedTuple):
 
 def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     """(M,) the number of a text, and (M,) the hash of an n-gram in it; once for every time that
-    it stands there."""
+    it stands there. Of a `Pair`, once an n-gram: what stands in both is told from what stands in
+    the first alone, or in the second."""
+    if any(MARK in text for text in texts):
+        return _of_pairs(texts)
     lines = [_line(text) for text in texts]
     rows = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
     starts, _, hashes = _find(lines, rows)
     return rows[starts], hashes
+
+
+def _of_pairs(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
+    numbers, hashes = ngrams([part for text in texts for part in Pair.of(text)])
+    order = np.lexsort((numbers, hashes))
+    numbers, hashes = numbers[order], hashes[order]
+    fresh = np.ones(len(hashes), bool)
+    fresh[1:] = (hashes[1:] != hashes[:-1]) | (numbers[1:] != numbers[:-1])
+    numbers, hashes = numbers[fresh], hashes[fresh]
+    # The two texts of a pair have neighbouring numbers, so they meet in the order.
+    texts_of = numbers // 2
+    twin = np.zeros(len(hashes) + 1, bool)
+    twin[1:-1] = (hashes[1:] == hashes[:-1]) & (texts_of[1:] == texts_of[:-1])
+    sides = np.where(twin[1:], _BOTH, numbers % 2)
+    kept = ~twin[:-1]
+    salts = np.array([_mix(np.array([salt], np.uint64), 128)[0] for salt in range(3)])
+    return texts_of[kept], _mix(hashes[kept] ^ salts[sides[kept]], 129)
 
 
 def spans(text: str) -> Spans:

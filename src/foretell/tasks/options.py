@@ -6,18 +6,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class LabelOptions:
-    """Where texts and labels stand, and by what choices are made."""
+class TeachOptions:
+    """How models are tried, and by what they are chosen."""
 
-    text: str = "text"
-    """Column or key that holds the text."""
-    label: str = "label"
-    """Column or key that holds the label."""
     dev: str | None = None
     """File to make choices on; if not given, a tenth of the examples is kept back."""
     seed: int = 0
-    """Of the examples that are kept back."""
+    """Of the examples that are kept back, and of networks."""
     adapt: str | None = None
     """A pretrained model to adapt too, by its name, such as smollm2-135m, or its place."""
     budget: str = "30m"
     """For the networks together, at most, such as 90s or 10m; or for each, such as '3 passes'."""
+
+
+@dataclass(frozen=True)
+class LabelOptions(TeachOptions):
+    """Where texts and labels stand."""
+
+    text: str = "text"
+    """Column or key that holds the text."""
+    second: str | None = None
+    """Column or key that holds a second text, where labels are for what two say of each other."""
+    label: str = "label"
+    """Column or key that holds the label."""

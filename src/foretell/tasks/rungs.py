@@ -9,17 +9,15 @@ together     those of them that add something
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from foretell.contracts.errors import MissingExtra
-from foretell.contracts.learner import Budget
 from foretell.contracts.predictor import Label, LearnedPredictor
+from foretell.corpus.pairs import MARK
 from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.tasks import TOGETHER
@@ -27,15 +25,10 @@ from foretell.tasks.calibration import fit_sureness
 from foretell.tasks.examples import Example
 from foretell.tasks.measures import LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
+from foretell.tasks.teaching import Begin, Data, teach_networks
 from foretell.tasks.together import Together, log_shares, weigh
 from foretell.tasks.weighed_counts import learn
 from foretell.tasks.words import split
-from foretell.training.fit import Glance, Run, fit
-
-Watch = Callable[[Glance], None]
-Begin = Callable[[str], Watch]
-"""Told the name of what begins to learn."""
-
 
 AS_GOOD = 0.01
 """Share of the nats by which a more costly kind has to be better."""
@@ -89,18 +82,21 @@ def try_rungs(
     began = monotonic()
     parts: list[LearnedPredictor] = [learn(examples, dev, labels)[0]]
     runs = [(monotonic() - began, "whole")]
-    networks = _networks(options)
-    left = Budget.parse(options.budget)
-    for index, rung in enumerate(networks):
-        watch = None if begin is None else begin(rung)
-        budget = left
-        if left.seconds is not None:
-            # What one does not need is for those after it.
-            budget = replace(left, seconds=left.seconds / (len(networks) - index))
-        part, run = _teach(rung, examples, dev, labels, options, budget, work / rung, watch, stop)
-        if left.seconds is not None:
-            left = replace(left, seconds=max(1.0, round(left.seconds - run.seconds)))
-        parts.append(part)
+    taught = teach_networks(
+        lambda encoder, dropout: _network(encoder, len(labels), dropout, examples),
+        Data(
+            [(each.text, labels.index(each.label)) for each in examples],
+            [(each.text, labels.index(each.label)) for each in dev],
+            (split(each.text) for each in examples),
+        ),
+        options,
+        work,
+        begin=begin,
+        stop=stop,
+    )
+    for rung, network, run in taught:
+        scores = network.scores([network.prepare((text, 0)) for text in texts])
+        parts.append(_as_predictor(labels, network, fit_sureness(scores, numbers).factor, rung))
         runs.append((run.seconds, run.ended))
     answers = [part.predict(texts) for part in parts]
     together = None
@@ -144,53 +140,14 @@ def compare_answers(
     )
 
 
-def _networks(options: LabelOptions) -> list[str]:
-    there = find_spec("torch") is not None and find_spec("safetensors") is not None
-    if options.adapt is not None and not there:
-        raise MissingExtra('networks need PyTorch: pip install "foretell[neural]"')
-    return [*(["recurrent"] if there else []), *(["adapted"] if options.adapt else [])]
+def _network(encoder: Any, labels: int, dropout: float, examples: Sequence[Example]) -> Any:
+    from foretell.tasks.networks.labels import build
+
+    pairs = any(MARK in each.text for each in examples)
+    return build(encoder, labels, dropout=dropout, pairs=pairs)
 
 
-def _teach(
-    rung: str,
-    examples: Sequence[Example],
-    dev: Sequence[Example],
-    labels: tuple[str, ...],
-    options: LabelOptions,
-    budget: Budget,
-    work: Path,
-    watch: Watch | None,
-    stop: Callable[[], bool] | None,
-) -> tuple[LearnedPredictor, Run]:
-    """A network of a kind."""
-    import torch
+def _as_predictor(labels: tuple[str, ...], network: Any, sure: float, rung: str) -> Any:
+    from foretell.tasks.networks.labels import NetworkLabels
 
-    from foretell.tasks.networks.labels import LabelNetwork, NetworkLabels, build_encoder
-    from foretell.tasks.networks.learner import ExampleLearner, as_lines
-    from foretell.tasks.networks.recipes import RECIPES
-    from foretell.tasks.networks.recurrent import choose_rows
-
-    recipe = RECIPES[rung]
-    facts: dict[str, Any] = {"model": options.adapt}
-    if rung == "recurrent":
-        facts = {"rows": choose_rows(split(each.text) for each in examples)}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        encoder = build_encoder(rung, facts)
-        network = LabelNetwork(encoder, len(labels), dropout=recipe.dropout)
-    number = {label: index for index, label in enumerate(labels)}
-    lines, held_out = (
-        as_lines([each.text, number[each.label]] for each in part) for part in (examples, dev)
-    )
-    run = fit(
-        ExampleLearner(network, recipe.settings(options.seed)),
-        lines,
-        budget=replace(budget, passes=budget.passes or recipe.passes),
-        held_out=["\n".join(held_out)],
-        checkpoints=work,
-        watch=watch,
-        stop=stop,
-    )
-    scores = network.scores([network.prepare((each.text, 0)) for each in dev])
-    sure = fit_sureness(scores, np.array([number[each.label] for each in dev])).factor
-    return NetworkLabels(labels, network, sure, rung), run
+    return NetworkLabels(labels, network, sure, rung)

@@ -5,12 +5,17 @@ split("What a film!")    ["What", " a", " film", "!"]
 
 from __future__ import annotations
 
+from foretell.corpus.pairs import MARK
 from foretell.tasks.ngram_features import word_starts
 
 
 def split(text: str) -> list[str]:
     """Runs of letters and digits, single marks, single ideographs; white space, folded to one
-    blank, belongs to the word after it. Joined they are the text again, at its edges stripped."""
+    blank, belongs to the word after it. Joined they are the text again, at its edges stripped. Of
+    two texts the mark between is a word."""
+    if MARK in text:
+        first, _, second = text.partition(MARK)
+        return [*split(first), MARK, *split(second)]
     line = " ".join(text.split())
     if not line:
         return []

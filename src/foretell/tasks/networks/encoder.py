@@ -23,8 +23,12 @@ class Encoder(nn.Module):
     """All that decides the shape of its weights, as JSON has it."""
 
     @abstractmethod
-    def prepare(self, words: Sequence[str]) -> Any:
-        """A text as it is read again and again."""
+    def prepare(self, words: Sequence[str], marked: int = -1) -> Any:
+        """A text as it is read again and again. marked: the word that is asked about, if one is."""
+
+    @abstractmethod
+    def words_read(self, prepared: Any) -> int:
+        """How many of its words are read: long texts are cut."""
 
     @abstractmethod
     def forward(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:

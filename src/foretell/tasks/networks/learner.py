@@ -32,6 +32,8 @@ class TaskNetwork(nn.Module):
     """An encoder and a head."""
 
     encoder: Encoder
+    texts_each = 1
+    """That the encoder reads, an example."""
 
     def outer_tables(self) -> list[nn.Module]:
         return self.encoder.outer_tables()
@@ -87,7 +89,8 @@ class ExampleLearner(Descent):
 
     def _add_gradients(self, batch: Sequence[int]) -> Progress:
         self.network.train()
-        set_noise(self.network, Noise(self.settings.seed, self.updates, range(len(batch))))
+        rows = range(self.network.texts_each * len(batch))
+        set_noise(self.network, Noise(self.settings.seed, self.updates, rows))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             nats = self.network.nats([self._examples[index] for index in batch])
         nats.mean().backward()

@@ -16,9 +16,10 @@ from hashlib import sha256
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foretell.contracts.errors import DamagedModel, ForetellError
+from foretell.corpus.pairs import MARK
 from foretell.interop.doors import open_model
 from foretell.models.neural.low_rank import attach
 from foretell.models.neural.network import NeuralModel
@@ -42,6 +43,8 @@ class Prepared:
     """(S,) the first is what the model's texts begin with."""
     ends: Tensor
     """(T,) place of the last token of each word."""
+    marked: int = -1
+    """Place of the last token of the word that is asked about."""
     kept: Tensor | None = None
     """(S, D) what the frozen layers made of it."""
 
@@ -68,6 +71,7 @@ class PretrainedEncoder(Encoder):
         self.lower = round(LOWER * len(blocks))
         self.upper = max(self.lower + 1, round(UPPER * len(blocks)))
         attach(self.network, rank=RANK, seed=seed, beside=blocks[self.lower : self.upper])
+        self.marked = nn.Parameter(torch.zeros(self.width))
         self.room = 0
         self._tokens: dict[str, list[int]] = {}
 
@@ -78,14 +82,22 @@ class PretrainedEncoder(Encoder):
             digest.update(weight.detach().float().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def prepare(self, words: Sequence[str]) -> Prepared:
+    def prepare(self, words: Sequence[str], marked: int = -1) -> Prepared:
         tokens, ends = [self.network.first_token(self.tokenizer)], []
         for word in words or [""]:
             tokens += self._tokens_of(word)
-            ends.append(min(len(tokens), MOST_TOKENS) - 1)
-        return Prepared(torch.tensor(tokens[:MOST_TOKENS]), torch.tensor(ends))
+            if len(tokens) > MOST_TOKENS:
+                break
+            ends.append(len(tokens) - 1)
+        place = ends[marked] if 0 <= marked < len(ends) else -1
+        return Prepared(torch.tensor(tokens[:MOST_TOKENS]), torch.tensor(ends), place)
+
+    def words_read(self, prepared: Prepared) -> int:
+        return len(prepared.ends)
 
     def _tokens_of(self, word: str) -> list[int]:
+        if word == MARK:
+            return [self.tokenizer.boundary]
         if word not in self._tokens:
             self._tokens[word] = self.tokenizer.encode(word).tokens.tolist()
         return self._tokens[word]
@@ -96,6 +108,8 @@ class PretrainedEncoder(Encoder):
         with torch.no_grad():
             first_BSD = self.network.embed_fresh(tokens_BS)
             x_BSD = self._lower(texts, first_BSD, turns)
+        marked_B = torch.tensor([text.marked for text in texts])
+        x_BSD = x_BSD + (torch.arange(x_BSD.shape[1]) == marked_B[:, None])[..., None] * self.marked
         seen_BSS = there_BS[:, None, None, :].expand(-1, 1, tokens_BS.shape[1], -1)
         for layer in self.network.blocks[self.lower : self.upper]:
             x_BSD = layer(x_BSD, first_BSD, turns, seen_BSS)

@@ -35,6 +35,6 @@ class Recipe:
 
 
 RECIPES = {
-    "recurrent": Recipe(32, 3e-3, 0.01, dropout=0.5, passes=8, low=False),
+    "recurrent": Recipe(32, 3e-3, 0.01, dropout=0.3, passes=8, low=False),
     "adapted": Recipe(16, 1e-3, 0.0, dropout=0.1, passes=4, low=True),
 }

@@ -28,6 +28,7 @@ SHORTEST, LONGEST = 3, 5
 """N-grams of the characters of a word."""
 MOST_LETTERS = 40
 """Of a word, of which n-grams are taken."""
+MARKED = "m"
 MOST_WORDS = 400
 """Of a text; what stands after them is not read."""
 
@@ -40,8 +41,8 @@ class RecurrentEncoder(Encoder):
         rows: int = MOST_ROWS,
         width: int = 128,
         hidden: int = 128,
-        dropout: float = 0.5,
-        thinned: float = 0.3,
+        dropout: float = 0.3,
+        thinned: float = 0.2,
     ) -> None:
         """rows: of the table. hidden: of each direction. dropout: of vectors of words. thinned: how
         much of the rows of a word is left out while learning."""
@@ -73,7 +74,7 @@ class RecurrentEncoder(Encoder):
             else:
                 nn.init.zeros_(weight)
 
-    def prepare(self, words: Sequence[str]) -> list[NDArray[np.int64]]:
+    def prepare(self, words: Sequence[str], marked: int = -1) -> list[NDArray[np.int64]]:
         """The rows (N,) of each word."""
         rows = self.table.num_embeddings
         found, before = [], "^"
@@ -83,7 +84,12 @@ class RecurrentEncoder(Encoder):
             hashes = [*self._hashes[word], _hash(f"2{before} {word}")]
             found.append(np.array(hashes, np.int64) % rows)
             before = word
+        if 0 <= marked < len(found):
+            found[marked] = np.append(found[marked], _hash(MARKED) % rows)
         return found
+
+    def words_read(self, prepared: list[NDArray[np.int64]]) -> int:
+        return len(prepared)
 
     def forward(self, texts: Sequence[list[NDArray[np.int64]]]) -> tuple[Tensor, Tensor]:
         lengths = torch.tensor([len(text) for text in texts])

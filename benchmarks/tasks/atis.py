@@ -1,0 +1,92 @@
+"""ATIS: what a request is about, and its slots; its own train, dev and test parts."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.rows import PRETRAINED, SEEDS, spread
+from foretell.interop import pretrained
+from foretell.storage import size_of
+from foretell.tasks import tagging
+from foretell.tasks.options import TeachOptions
+from foretell.tasks.words import split
+
+ASKED = {"slot_f1": 95.0, "intent": 96.0, "exact": 85.0}
+PUBLISHED = {"Slot-Gated": {"slot_f1": 95.2, "intent": 94.1, "exact": 82.6}}
+
+
+def measure_row(name: str, *, quick: bool) -> Result:
+    data = find_folder("FORETELL_DATA", "data")
+    if data is None or not (data / "nlu" / name).is_dir():
+        return Result(None, {"reason": f"nlu/{name} is not there; name it in FORETELL_DATA"})
+    adapt = PRETRAINED if pretrained.find(PRETRAINED) else None
+    with tempfile.TemporaryDirectory() as scratch:
+        files = {
+            part: _write(data / "nlu" / name / part, Path(scratch) / f"{part}.jsonl")
+            for part in ("train", "valid", "test")
+        }
+        found = [
+            _measure(files, Path(scratch), seed, adapt) for seed in (SEEDS[:1] if quick else SEEDS)
+        ]
+    rungs = {
+        rung: {of: spread([each["rungs"][rung][of] for each in found]) for of in ASKED}
+        for rung in found[0]["rungs"]
+    }
+    chosen = {of: spread([each["rungs"][each["chosen"]][of] for each in found]) for of in ASKED}
+    figures = {
+        "chosen": chosen,
+        "rungs": rungs,
+        "asked": ASKED,
+        "published": PUBLISHED,
+        "seeds": found,
+        **({} if adapt else {"left_out": f"adapted: foretell pull {PRETRAINED}"}),
+    }
+    return Result(all(chosen[of]["mean"] >= least for of, least in ASKED.items()), figures)
+
+
+def _measure(files: dict[str, Path], scratch: Path, seed: int, adapt: str | None) -> dict[str, Any]:
+    out = scratch / f"model{seed}"
+    options = TeachOptions(dev=str(files["valid"]), seed=seed, adapt=adapt)
+    began = time.perf_counter()
+    trained = tagging.train_into(out, files["train"], options)
+    seconds = time.perf_counter() - began
+    texts = [split("".join(each.words)) for each in tagging.read_tagged(files["test"])]
+    rungs = {}
+    for each, at_first in zip(tagging.compare(out, files["test"]), trained.tried, strict=True):
+        measures = asdict(each.measures)
+        measures.pop("names")
+        predictor = tagging.load(out, each.rung)
+        began = time.perf_counter()
+        predictor.predict(texts)
+        label = each.measures.label_accuracy
+        rungs[each.rung] = {
+            "slot_f1": 100 * each.measures.f1.value,
+            "intent": 100 * label.value if label is not None else 0.0,
+            "exact": 100 * each.measures.exact.value,
+            "intervals": measures,
+            "dev_f1": at_first.measures.f1.value,
+            "learning_seconds": at_first.seconds,
+            "texts_a_second": len(texts) / (time.perf_counter() - began),
+            "bytes": size_of(out / each.rung),
+        }
+        say(f"  {each.rung}: " + ", ".join(f"{of} {rungs[each.rung][of]:.1f}" for of in ASKED))
+    return {"seed": seed, "chosen": trained.rung, "seconds": seconds, "rungs": rungs}
+
+
+def _write(folder: Path, path: Path) -> Path:
+    """Three files of lines: words, tags, labels."""
+    columns = [
+        (folder / name).read_text("utf-8").splitlines() for name in ("seq.in", "seq.out", "label")
+    ]
+    lines = (
+        json.dumps({"words": words.split(), "tags": tags.split(), "label": label.strip()}) + "\n"
+        for words, tags, label in zip(*columns, strict=True)
+    )
+    path.write_text("".join(lines), "utf-8")
+    return path

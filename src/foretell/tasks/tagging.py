@@ -1,0 +1,388 @@
+"""Names for the words of a text, and for what it is about: requests and their slots, entities.
+
+found = train_into(Path("models/requests"), Path("requests.jsonl"), TeachOptions())
+load(Path("models/requests")).predict([split("a flight to New York")])[0].spans
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from foretell.contracts.errors import DamagedModel, ForetellError, TextError
+from foretell.corpus.splits import place_of
+from foretell.evaluation.intervals import paired_difference, ratio_interval
+from foretell.evaluation.results import Interval
+from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
+from foretell.tasks.answers_file import write_answers
+from foretell.tasks.examples import DEV, Example, read_texts
+from foretell.tasks.measures import share_interval
+from foretell.tasks.options import LabelOptions, TeachOptions
+from foretell.tasks.spans import Matches, Span, tags_of
+from foretell.tasks.tag_counts import TagCounts, count_tags
+from foretell.tasks.tagged import (
+    Names,
+    Tagged,
+    Tagging,
+    TagPredictor,
+    names_of,
+    read_tagged,
+    refuse_unknown_names,
+    strange_names,
+)
+from foretell.tasks.teaching import Begin, Data, teach_networks
+from foretell.tasks.weighed_counts import WeighedCounts, learn
+from foretell.tasks.words import split
+
+RECORD = "task.json"
+AT_ONCE = 1_000
+"""Texts that are read and answered together."""
+RUNGS = ("count", "recurrent", "adapted")
+
+
+@dataclass(frozen=True)
+class TagMeasures:
+    """Of answers to texts whose spans and labels are known. A span is right if its edges and its
+    name are."""
+
+    texts: int
+    f1: Interval
+    """Harmonic mean of precision and recall, over all spans."""
+    precision: float
+    recall: float
+    label_accuracy: Interval | None
+    """None where texts have no labels."""
+    exact: Interval
+    """Share of the texts of which all is right."""
+    names: dict[str, tuple[int, int, int]]
+    """Right, said and there, of each name."""
+    strange: int
+    """Texts with a name that was not learned; such answers are wrong."""
+
+
+def measure_tagging(
+    gold: Sequence[Tagged], answers: Sequence[Tagging], names: Names
+) -> TagMeasures:
+    """gold: in the order of the answers; at least two. names: those that were learned."""
+    pairs = list(zip(gold, answers, strict=True))
+    matches = np.array([Matches.of(g.spans, a.spans) for g, a in pairs], np.float64)
+    right, said, there = matches.sum(0).tolist()
+    labels = np.array([a.label is None or a.label.value == g.label for g, a in pairs], np.float64)
+    whole = np.array([set(g.spans) == set(a.spans) for g, a in pairs], np.float64) * labels
+    by_name: dict[str, list[int]] = {}
+    for g, a in pairs:
+        both = set(g.spans) & set(a.spans)
+        for place, spans in enumerate((both, set(a.spans), set(g.spans))):
+            for span in spans:
+                by_name.setdefault(span.name, [0, 0, 0])[place] += 1
+    no_spans = said + there == 0
+    return TagMeasures(
+        texts=len(pairs),
+        f1=Interval(0.0, 0.0, 0.0)
+        if no_spans
+        else ratio_interval(2 * matches[:, 0], matches[:, 1] + matches[:, 2]),
+        precision=right / max(1, said),
+        recall=right / max(1, there),
+        label_accuracy=share_interval(labels) if answers[0].label is not None else None,
+        exact=share_interval(whole),
+        names={name: (n[0], n[1], n[2]) for name, n in sorted(by_name.items())},
+        strange=sum(bool(strange_names(each, names)) for each in gold),
+    )
+
+
+@dataclass(frozen=True)
+class TriedTags:
+    """One kind of model, as it did on the same texts."""
+
+    rung: str
+    seconds: float
+    """That it learned for."""
+    ended: str
+    measures: TagMeasures
+    behind: Interval | None
+    """Its share of texts that are all right minus that of the best; None of the best itself."""
+
+
+@dataclass(frozen=True)
+class LearnedTags:
+    """What training found."""
+
+    rung: str
+    """The kind that was chosen."""
+    names: Names
+    examples: int
+    """Learned from."""
+    tried: tuple[TriedTags, ...]
+    """On the part by which it was chosen, so a little too good."""
+
+
+def train_into(
+    out: Path,
+    path: Path,
+    options: TeachOptions,
+    *,
+    begin: Begin | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> LearnedTags:
+    """Learn from examples, and write every kind of model to `out`.
+
+    Checkpoints stand in OUT.checkpoints until it is finished, and the same call goes on from them.
+    Raises TextError for examples that cannot be used, OutputExists, MissingExtra.
+    """
+    refuse_existing(out)
+    examples = read_tagged(path)
+    if options.dev is None:
+        places = [place_of("".join(each.words), options.seed) for each in examples]
+        dev = [each for each, place in zip(examples, places, strict=True) if place < DEV]
+        examples = [each for each, place in zip(examples, places, strict=True) if place >= DEV]
+    else:
+        dev = read_tagged(Path(options.dev))
+    names = names_of(examples)
+    refuse_unknown_names(dev, names)
+    if len(dev) < 2:
+        raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
+    work = out.with_name(out.name + ".checkpoints")
+    with locked(work):
+        parts, runs = _try_rungs(examples, dev, names, options, work, begin, stop)
+        tried = _compare(parts, runs, dev)
+        chosen = next(each.rung for each in tried if each.behind is None)
+        found = LearnedTags(chosen, names, len(examples), tried)
+        with new_folder(out) as folder:
+            record = asdict(found) | {"options": asdict(options), "text": str(path)}
+            said = json.dumps(record, ensure_ascii=False, indent=1)
+            (folder / RECORD).write_text(said + "\n", "utf-8")
+            for part in parts:
+                inside = folder / part.rung
+                inside.mkdir()
+                part.save(inside)
+                facts = {"rung": part.rung, "labels": list(part.labels), **part.facts}
+                seal(inside, facts)
+            seal(folder, {"chosen": chosen, "tags": list(names.tags)})
+        for each in work.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+    return found
+
+
+def _try_rungs(
+    examples: Sequence[Tagged],
+    dev: Sequence[Tagged],
+    names: Names,
+    options: TeachOptions,
+    work: Path,
+    begin: Begin | None,
+    stop: Callable[[], bool] | None,
+) -> tuple[list[TagPredictor], list[tuple[float, str]]]:
+    began = monotonic()
+    parts: list[TagPredictor] = [count_tags(examples, names, _labeller(examples, dev, names))]
+    runs = [(monotonic() - began, "whole")]
+    data = Data(
+        [_encode(each, names) for each in examples],
+        [_encode(each, names) for each in dev],
+        [each.words for each in examples],
+    )
+
+    def make(encoder: Any, dropout: float) -> Any:
+        from foretell.tasks.networks.tags import TagNetwork
+
+        return TagNetwork(encoder, names.tags, len(names.labels), dropout=dropout)
+
+    for rung, network, run in teach_networks(make, data, options, work, begin=begin, stop=stop):
+        from foretell.tasks.networks.tags import NetworkTags
+
+        parts.append(NetworkTags(names.labels, network, rung))
+        runs.append((run.seconds, run.ended))
+    return parts, runs
+
+
+def _labeller(
+    examples: Sequence[Tagged], dev: Sequence[Tagged], names: Names
+) -> WeighedCounts | None:
+    if not names.labels:
+        return None
+    both = [
+        [Example("".join(each.words), each.label, each.place) for each in part]
+        for part in (examples, dev)
+    ]
+    return learn(both[0], both[1], names.labels)[0]
+
+
+def _encode(example: Tagged, names: Names) -> tuple[list[str], list[int], int, int]:
+    """As `TagNetwork.prepare` takes it."""
+    tags = tags_of(example.spans, len(example.words))
+    label = names.labels.index(example.label) if names.labels else -1
+    return list(example.words), [names.tags.index(tag) for tag in tags], label, -1
+
+
+def _compare(
+    parts: Sequence[TagPredictor], runs: Sequence[tuple[float, str]], gold: Sequence[Tagged]
+) -> tuple[TriedTags, ...]:
+    """The best has the fewest spans and labels wrong."""
+    names = _names(parts[0])
+    answers = [part.predict([each.words for each in gold]) for part in parts]
+    measured = [measure_tagging(gold, each, names) for each in answers]
+    best = max(range(len(parts)), key=lambda index: _quality(measured[index]))
+    right = [
+        np.array([float(_all_right(g, a)) for g, a in zip(gold, each, strict=True)])
+        for each in answers
+    ]
+    ones = np.ones(len(gold))
+    return tuple(
+        TriedTags(
+            part.rung,
+            *run,
+            measured[index],
+            None if index == best else paired_difference(right[index], right[best], ones).interval,
+        )
+        for index, (part, run) in enumerate(zip(parts, runs, strict=True))
+    )
+
+
+def _all_right(gold: Tagged, answer: Tagging) -> bool:
+    label = answer.label is None or answer.label.value == gold.label
+    return label and set(gold.spans) == set(answer.spans)
+
+
+def _quality(measures: TagMeasures) -> float:
+    label = measures.label_accuracy
+    return measures.f1.value + (0.0 if label is None else label.value)
+
+
+def rungs_of(folder: Path) -> list[str]:
+    """The kinds of models that a folder holds, from the quickest. Raises DamagedModel."""
+    _facts(folder)
+    return [rung for rung in RUNGS if (folder / rung).is_dir()]
+
+
+def load(folder: Path, rung: str | None = None) -> TagPredictor:
+    """What `train_into` wrote; rung: another kind than the one that was chosen. Raises
+    DamagedModel, ForetellError for a kind that is not there."""
+    chosen = rung or _facts(folder)["chosen"]
+    if not (folder / chosen).is_dir():
+        there = ", ".join(rungs_of(folder))
+        raise ForetellError(f"{folder} holds no {chosen}; it holds {there}")
+    facts = check_seal(folder / chosen)
+    if chosen == TagCounts.rung:
+        return TagCounts.load(folder / chosen, facts)
+    from foretell.tasks.networks.tags import load as load_network
+
+    return load_network(folder / chosen, facts)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    facts = check_seal(folder)
+    if "chosen" not in facts or "tags" not in facts:
+        raise DamagedModel(
+            f"{folder} holds no predictor of spans; give a folder that `foretell task understand` "
+            "wrote"
+        )
+    return facts
+
+
+def compare(model: Path, path: Path) -> tuple[TriedTags, ...]:
+    """Every kind that a folder holds, against the same examples. Raises TextError, naming the
+    row."""
+    parts = [load(model, rung) for rung in rungs_of(model)]
+    return _compare(parts, [(0.0, "")] * len(parts), _read_some(path))
+
+
+def evaluate(predictor: TagPredictor, path: Path) -> TagMeasures:
+    """Hold a predictor against examples. Raises TextError, naming the row."""
+    gold = _read_some(path)
+    answers = predictor.predict([each.words for each in gold])
+    return measure_tagging(gold, answers, _names(predictor))
+
+
+def _read_some(path: Path) -> list[Tagged]:
+    gold = read_tagged(path)
+    if len(gold) < 2:
+        raise TextError(f"{path} has {len(gold)} example; give two or more")
+    return gold
+
+
+def _names(predictor: TagPredictor) -> Names:
+    return Names(tuple(predictor.tags), tuple(predictor.labels))
+
+
+class AnsweredTags(NamedTuple):
+    """The answer to a row."""
+
+    place: str
+    tagging: Tagging
+
+    def said(self, span: Span) -> str:
+        return "".join(self.tagging.words[span.start : span.end]).strip()
+
+    @property
+    def line(self) -> str:
+        """Of a table: place, label, what each span says."""
+        label = self.tagging.label
+        spans = [f"{span.name}={self.said(span)}" for span in self.tagging.spans]
+        return "\t".join([self.place, *([label.value] if label else []), *spans])
+
+    @property
+    def json(self) -> str:
+        tagging = self.tagging
+        edges = np.cumsum([0, *map(len, tagging.words)]).tolist()
+        text = "".join(tagging.words)
+        spans = [
+            {
+                "start": edges[span.start] + (text[edges[span.start]] == " "),
+                "end": edges[span.end],
+                "name": span.name,
+                "text": self.said(span),
+                "probability": sure,
+            }
+            for span, sure in zip(tagging.spans, tagging.sure, strict=True)
+        ]
+        content: dict[str, Any] = {"place": self.place, "text": text, "spans": spans}
+        if tagging.label is not None:
+            content["label"] = tagging.label.value
+            content["probabilities"] = dict(tagging.label.probabilities)
+        return json.dumps(content, ensure_ascii=False)
+
+
+def answer(
+    predictor: TagPredictor,
+    path: Path,
+    text: str,
+    *,
+    after: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[AnsweredTags]:
+    """The answer to every row, in order, holding no more than AT_ONCE of them. text: column that
+    holds it. after: rows that are passed over. Raises TextError at a row that has nothing in it."""
+    documents = islice(read_texts(path, LabelOptions(text=text), progress=progress), after, None)
+    while block := list(islice(documents, AT_ONCE)):
+        found = predictor.predict([split(document.text) for document in block])
+        for document, tagging in zip(block, found, strict=True):
+            yield AnsweredTags(document.name, tagging)
+
+
+def answer_into(
+    out: Path,
+    model: Path,
+    path: Path,
+    text: str,
+    *,
+    as_json: bool,
+    rung: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the answers to a file, a line a row; see `write_answers`, which this raises as, and as
+    `answer` does."""
+    predictor = load(model, rung)
+
+    def lines(after: int) -> Iterator[str]:
+        for each in answer(predictor, path, text, after=after, progress=progress):
+            yield each.json if as_json else each.line
+
+    return write_answers(out, model, path, [text, as_json, rung], lines)

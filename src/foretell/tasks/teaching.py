@@ -1,0 +1,107 @@
+"""The networks that an application tries, each taught in the same way, within one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from foretell.contracts.errors import MissingExtra
+from foretell.contracts.learner import Budget
+from foretell.tasks.options import TeachOptions
+from foretell.training.fit import Glance, Run, fit
+
+if TYPE_CHECKING:
+    from foretell.tasks.networks.encoder import Encoder
+    from foretell.tasks.networks.learner import TaskNetwork
+
+Watch = Callable[[Glance], None]
+Begin = Callable[[str], Watch]
+"""Told the name of what begins to learn."""
+Make = Callable[["Encoder", float], "TaskNetwork"]
+"""Puts a head on an encoder, with so much dropout."""
+
+
+class Taught(NamedTuple):
+    rung: str
+    network: Any
+    run: Run
+
+
+class Data(NamedTuple):
+    """What networks learn from, as `ExampleLearner` takes it."""
+
+    examples: Sequence[Any]
+    dev: Sequence[Any]
+    words: Iterable[Sequence[str]]
+    """All that stand in the examples."""
+
+
+def networks_for(options: TeachOptions) -> list[str]:
+    """Those that can be tried here. Raises MissingExtra if one is asked for and cannot."""
+    there = find_spec("torch") is not None and find_spec("safetensors") is not None
+    if options.adapt is not None and not there:
+        raise MissingExtra('networks need PyTorch: pip install "foretell[neural]"')
+    return [*(["recurrent"] if there else []), *(["adapted"] if options.adapt else [])]
+
+
+def teach_networks(
+    make: Make,
+    data: Data,
+    options: TeachOptions,
+    work: Path,
+    *,
+    begin: Begin | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Iterator[Taught]:
+    """Each kind of network, when it has learned. work: folder for checkpoints."""
+    rungs = networks_for(options)
+    left = Budget.parse(options.budget)
+    for index, rung in enumerate(rungs):
+        watch = None if begin is None else begin(rung)
+        budget = left
+        if left.seconds is not None:
+            # What one does not need is for those after it.
+            budget = replace(left, seconds=left.seconds / (len(rungs) - index))
+        taught = _teach(rung, make, data, options, budget, work / rung, watch, stop)
+        if left.seconds is not None:
+            left = replace(left, seconds=max(1.0, round(left.seconds - taught.run.seconds)))
+        yield taught
+
+
+def _teach(
+    rung: str,
+    make: Make,
+    data: Data,
+    options: TeachOptions,
+    budget: Budget,
+    work: Path,
+    watch: Watch | None,
+    stop: Callable[[], bool] | None,
+) -> Taught:
+    import torch
+
+    from foretell.tasks.networks.encoders import build_encoder
+    from foretell.tasks.networks.learner import ExampleLearner, as_lines
+    from foretell.tasks.networks.recipes import RECIPES
+    from foretell.tasks.networks.recurrent import choose_rows
+
+    recipe = RECIPES[rung]
+    facts: dict[str, Any] = {"model": options.adapt}
+    if rung == "recurrent":
+        facts = {"rows": choose_rows(data.words)}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network = make(build_encoder(rung, facts), recipe.dropout)
+    run = fit(
+        ExampleLearner(network, recipe.settings(options.seed)),
+        as_lines(data.examples),
+        budget=replace(budget, passes=budget.passes or recipe.passes),
+        held_out=["\n".join(as_lines(data.dev))],
+        checkpoints=work,
+        watch=watch,
+        stop=stop,
+    )
+    return Taught(rung, network, run)
