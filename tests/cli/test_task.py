@@ -6,6 +6,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.tasks import requests
 from tests.tasks.moods import draw, write
+from tests.tasks.test_roles import write as sentences
 
 
 @pytest.fixture
@@ -138,3 +139,20 @@ def test_what_two_sentences_say_of_each_other(here: Path, run: Run) -> None:
     found = run("task", "understand", "evaluate", "m", "pairs.csv", *fields, "--json").json
     assert found["accuracy"]["value"] > 0.9
     assert "yes" in run("task", "understand", "predict", "m", "pairs.csv", *fields).out
+
+
+def test_roles(here: Path, run: Run) -> None:
+    sentences(here / "a.jsonl", 120, 1)
+    sentences(here / "test.jsonl", 20, 2)
+    said = run("task", "roles", "train", "a.jsonl", "--out", "m", "--budget", "2 passes")
+    assert said.code == 0, said.err
+    assert "predicates given" in said.out
+    found = run("task", "roles", "evaluate", "m", "test.jsonl", "--rung", "count", "--json").json
+    assert found["given"]["sentences"] == 20
+    assert "recurrent" in run("task", "roles", "compare", "m", "test.jsonl").out
+    (here / "new.csv").write_text('say\n"7, the dog sees a cat."\n', "utf-8")
+    predict = ("task", "roles", "predict", "m", "new.csv", "--text", "say", "--rung", "count")
+    assert "see.01: 7, [ARG0 the dog] [V sees]" in run(*predict).out
+    assert run(*predict, "--out", "found.tsv").code == 0
+    assert (here / "found.tsv").read_text("utf-8") == run(*predict).out
+    assert json.loads(run(*predict, "--json").out)["predicates"][0]["sense"] == "see.01"

@@ -11,12 +11,13 @@ from foretell.cli.parsing import Parser, add_json
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-HELP = "applications: classify, sentiment, understand"
-LABELS, TAGS = "foretell.cli.task_labels", "foretell.cli.task_tags"
+HELP = "applications: classify, sentiment, understand, roles"
+LABELS, TAGS, ROLES = (f"foretell.cli.task_{kind}" for kind in ("labels", "tags", "roles"))
 NAMES = {
     "classify": ("which of your labels a text has, or two texts have", LABELS),
     "sentiment": ("the same for moods: positive, negative, or your own words", LABELS),
     "understand": ("what a request is about, and its slots; what two sentences mean", TAGS),
+    "roles": ("predicates of sentences, and who did what to whom", ROLES),
 }
 ACTIONS = {
     "train": ("learn from examples, by every kind of model", task_labels.add_train),

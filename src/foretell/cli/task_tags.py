@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
     from rich.table import Table
 
-    from foretell.tasks.tagging import TagMeasures, TriedTags
+    from foretell.tasks.tag_measures import TagMeasures
+    from foretell.tasks.tagging import TriedTags
 
 WORST = 5
 """Names that are told of."""
@@ -46,7 +47,7 @@ def train(name: str, arguments: Namespace) -> int:
         f"{found.examples:,} examples"
     )
     display.show("On the part kept back, by which it was chosen:")
-    display.show(_table(found.tried))
+    display.show(table_of(found.tried))
     best = next(each for each in found.tried if each.rung == found.rung)
     for line in _lines(best.measures):
         display.show(line)
@@ -84,7 +85,7 @@ def compare(name: str, arguments: Namespace) -> int:
         said = [asdict(each) for each in found]
         sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
     else:
-        Display().show(_table(found))
+        Display().show(table_of(found))
     return 0
 
 
@@ -123,7 +124,7 @@ def _has_spans(model: str) -> bool:
     return "tags" in check_seal(Path(model))
 
 
-def _table(tried: Sequence[TriedTags]) -> Table:
+def table_of(tried: Sequence[TriedTags]) -> Table:
     """A line each, and by how much each differs from the best over the same texts."""
     from rich.table import Table
 

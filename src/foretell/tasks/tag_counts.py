@@ -26,6 +26,8 @@ from foretell.tasks.tagged import Names, Tagged, Tagging
 from foretell.tasks.weighed_counts import WeighedCounts
 
 COUNTS = "counts.json"
+FAR = 6
+"""Words from one that is asked about, beyond which distances are alike."""
 Counts = dict[str, dict[int, int]]
 
 
@@ -44,21 +46,23 @@ class TagCounts:
     def labels(self) -> tuple[str, ...]:
         return () if self.labeller is None else self.labeller.labels
 
-    def predict(self, texts: Sequence[Sequence[str]]) -> list[Tagging]:
+    def predict(
+        self, texts: Sequence[Sequence[str]], marked: Sequence[int] | None = None
+    ) -> list[Tagging]:
         found: list[Label | None] = [None] * len(texts)
         if self.labeller is not None:
             found = list(self.labeller.predict(["".join(words) for words in texts]))
         may = allowed(self.tags)
         return [
-            as_tagging(words, self.tags, self._logprobs(words), may, label)
-            for words, label in zip(texts, found, strict=True)
+            as_tagging(words, self.tags, self._logprobs(words, mark), may, label)
+            for words, mark, label in zip(texts, marked or [-1] * len(texts), found, strict=True)
         ]
 
-    def _logprobs(self, words: Sequence[str]) -> NDArray[np.float64]:
+    def _logprobs(self, words: Sequence[str], marked: int) -> NDArray[np.float64]:
         """(T, K)"""
         shares = np.full((len(words), len(self.tags)), 1 / len(self.tags))
         for place, row in enumerate(shares):
-            for context in _contexts(words, place):
+            for context in _contexts(words, place, marked):
                 seen = self.counts.get(context)
                 if seen is None:
                     continue
@@ -102,17 +106,27 @@ def count_tags(
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for each in examples:
         for place, tag in enumerate(tags_of(each.spans, len(each.words))):
-            for context in _contexts(each.words, place):
+            for context in _contexts(each.words, place, each.marked):
                 counts[context][number[tag]] += 1
     return TagCounts(names.tags, {name: dict(seen) for name, seen in counts.items()}, labeller)
 
 
-def _contexts(words: Sequence[str], place: int) -> Iterator[str]:
-    """From the one that says least."""
+def _contexts(words: Sequence[str], place: int, marked: int) -> Iterator[str]:
+    """From the one that says least; where a word is asked about, how far it is says more than what
+    stands beside."""
     word = words[place].strip().lower()
     before = words[place - 1].strip().lower() if place else "^"
     after = words[place + 1].strip().lower() if place + 1 < len(words) else "$"
     yield ""
+    if marked >= 0:
+        asked, far = words[marked].strip().lower(), str(max(-FAR, min(FAR, place - marked)))
+        yield from (
+            far,
+            f"{far} {word}",
+            f"{far} {before} {word}",
+            f"{far} {asked} {before} {word}",
+        )
+        return
     yield f"-{word[-3:]}"
     yield f"{word}"
     yield f"{before} {word}"

@@ -34,6 +34,8 @@ class Tagged(NamedTuple):
     """Of the whole; empty if it has none."""
     place: str
     """For errors: file and row."""
+    marked: int = -1
+    """Number of the word that is asked about, if one is."""
 
 
 class Tagging(NamedTuple):
@@ -60,7 +62,11 @@ class TagPredictor(Protocol):
     @property
     def rung(self) -> str: ...
 
-    def predict(self, texts: Sequence[Sequence[str]]) -> list[Tagging]: ...
+    def predict(
+        self, texts: Sequence[Sequence[str]], marked: Sequence[int] | None = None
+    ) -> list[Tagging]:
+        """marked: number of the word of each text that is asked about, if that was learned."""
+        ...
 
     @property
     def facts(self) -> dict[str, Any]: ...
@@ -103,6 +109,16 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def _records(file: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Tagged]:
+    for place, record in _objects(file, lines):
+        yield _record(place, record)
+
+
+def json_records(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and content of every line. Raises TextError for one that is no object of JSON."""
+    return _objects(file, _lines(file))
+
+
+def _objects(file: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in lines:
         if not line.strip():
             continue
@@ -113,7 +129,7 @@ def _records(file: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Tagged]:
             raise TextError(f"{place} is no record of JSON ({problem}); give one a line") from None
         if not isinstance(record, dict):
             raise TextError(f"{place} is no record; give words and tags, or text and spans")
-        yield _record(place, record)
+        yield place, record
 
 
 def _record(place: str, record: dict[str, Any]) -> Tagged:

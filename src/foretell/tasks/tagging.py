@@ -19,15 +19,15 @@ import numpy as np
 
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.corpus.splits import place_of
-from foretell.evaluation.intervals import paired_difference, ratio_interval
+from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tasks.answers_file import write_answers
 from foretell.tasks.examples import DEV, Example, read_texts
-from foretell.tasks.measures import share_interval
 from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.spans import Matches, Span, tags_of
+from foretell.tasks.spans import Span, tags_of
 from foretell.tasks.tag_counts import TagCounts, count_tags
+from foretell.tasks.tag_measures import TagMeasures, measure_tagging
 from foretell.tasks.tagged import (
     Names,
     Tagged,
@@ -36,7 +36,6 @@ from foretell.tasks.tagged import (
     names_of,
     read_tagged,
     refuse_unknown_names,
-    strange_names,
 )
 from foretell.tasks.teaching import Begin, Data, teach_networks
 from foretell.tasks.weighed_counts import WeighedCounts, learn
@@ -46,56 +45,6 @@ RECORD = "task.json"
 AT_ONCE = 1_000
 """Texts that are read and answered together."""
 RUNGS = ("count", "recurrent", "adapted")
-
-
-@dataclass(frozen=True)
-class TagMeasures:
-    """Of answers to texts whose spans and labels are known. A span is right if its edges and its
-    name are."""
-
-    texts: int
-    f1: Interval
-    """Harmonic mean of precision and recall, over all spans."""
-    precision: float
-    recall: float
-    label_accuracy: Interval | None
-    """None where texts have no labels."""
-    exact: Interval
-    """Share of the texts of which all is right."""
-    names: dict[str, tuple[int, int, int]]
-    """Right, said and there, of each name."""
-    strange: int
-    """Texts with a name that was not learned; such answers are wrong."""
-
-
-def measure_tagging(
-    gold: Sequence[Tagged], answers: Sequence[Tagging], names: Names
-) -> TagMeasures:
-    """gold: in the order of the answers; at least two. names: those that were learned."""
-    pairs = list(zip(gold, answers, strict=True))
-    matches = np.array([Matches.of(g.spans, a.spans) for g, a in pairs], np.float64)
-    right, said, there = matches.sum(0).tolist()
-    labels = np.array([a.label is None or a.label.value == g.label for g, a in pairs], np.float64)
-    whole = np.array([set(g.spans) == set(a.spans) for g, a in pairs], np.float64) * labels
-    by_name: dict[str, list[int]] = {}
-    for g, a in pairs:
-        both = set(g.spans) & set(a.spans)
-        for place, spans in enumerate((both, set(a.spans), set(g.spans))):
-            for span in spans:
-                by_name.setdefault(span.name, [0, 0, 0])[place] += 1
-    no_spans = said + there == 0
-    return TagMeasures(
-        texts=len(pairs),
-        f1=Interval(0.0, 0.0, 0.0)
-        if no_spans
-        else ratio_interval(2 * matches[:, 0], matches[:, 1] + matches[:, 2]),
-        precision=right / max(1, said),
-        recall=right / max(1, there),
-        label_accuracy=share_interval(labels) if answers[0].label is not None else None,
-        exact=share_interval(whole),
-        names={name: (n[0], n[1], n[2]) for name, n in sorted(by_name.items())},
-        strange=sum(bool(strange_names(each, names)) for each in gold),
-    )
 
 
 @dataclass(frozen=True)
@@ -151,25 +100,43 @@ def train_into(
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
     work = out.with_name(out.name + ".checkpoints")
     with locked(work):
-        parts, runs = _try_rungs(examples, dev, names, options, work, begin, stop)
-        tried = _compare(parts, runs, dev)
-        chosen = next(each.rung for each in tried if each.behind is None)
-        found = LearnedTags(chosen, names, len(examples), tried)
+        parts, found = learn_tags(examples, dev, names, options, work, begin=begin, stop=stop)
         with new_folder(out) as folder:
             record = asdict(found) | {"options": asdict(options), "text": str(path)}
             said = json.dumps(record, ensure_ascii=False, indent=1)
             (folder / RECORD).write_text(said + "\n", "utf-8")
-            for part in parts:
-                inside = folder / part.rung
-                inside.mkdir()
-                part.save(inside)
-                facts = {"rung": part.rung, "labels": list(part.labels), **part.facts}
-                seal(inside, facts)
-            seal(folder, {"chosen": chosen, "tags": list(names.tags)})
+            write(folder, parts, found)
         for each in work.iterdir():
             if each.is_dir():
                 shutil.rmtree(each)
     return found
+
+
+def learn_tags(
+    examples: Sequence[Tagged],
+    dev: Sequence[Tagged],
+    names: Names,
+    options: TeachOptions,
+    work: Path,
+    *,
+    begin: Begin | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> tuple[list[TagPredictor], LearnedTags]:
+    """Every kind of model, and how they did on the dev part. work: folder for checkpoints."""
+    parts, runs = _try_rungs(examples, dev, names, options, work, begin, stop)
+    tried = _compare(parts, runs, dev)
+    chosen = next(each.rung for each in tried if each.behind is None)
+    return parts, LearnedTags(chosen, names, len(examples), tried)
+
+
+def write(folder: Path, parts: Sequence[TagPredictor], found: LearnedTags) -> None:
+    """Write and seal every kind of model in a folder that exists."""
+    for part in parts:
+        inside = folder / part.rung
+        inside.mkdir()
+        part.save(inside)
+        seal(inside, {"rung": part.rung, "labels": list(part.labels), **part.facts})
+    seal(folder, {"chosen": found.rung, "tags": list(found.names.tags)})
 
 
 def _try_rungs(
@@ -219,7 +186,7 @@ def _encode(example: Tagged, names: Names) -> tuple[list[str], list[int], int, i
     """As `TagNetwork.prepare` takes it."""
     tags = tags_of(example.spans, len(example.words))
     label = names.labels.index(example.label) if names.labels else -1
-    return list(example.words), [names.tags.index(tag) for tag in tags], label, -1
+    return list(example.words), [names.tags.index(tag) for tag in tags], label, example.marked
 
 
 def _compare(
@@ -227,7 +194,7 @@ def _compare(
 ) -> tuple[TriedTags, ...]:
     """The best has the fewest spans and labels wrong."""
     names = _names(parts[0])
-    answers = [part.predict([each.words for each in gold]) for part in parts]
+    answers = [answers_to(part, gold) for part in parts]
     measured = [measure_tagging(gold, each, names) for each in answers]
     best = max(range(len(parts)), key=lambda index: _quality(measured[index]))
     right = [
@@ -244,6 +211,11 @@ def _compare(
         )
         for index, (part, run) in enumerate(zip(parts, runs, strict=True))
     )
+
+
+def answers_to(predictor: TagPredictor, texts: Sequence[Tagged]) -> list[Tagging]:
+    """As if nothing was known of them but the words, and which is asked about."""
+    return predictor.predict([each.words for each in texts], [each.marked for each in texts])
 
 
 def _all_right(gold: Tagged, answer: Tagging) -> bool:
@@ -297,7 +269,7 @@ def compare(model: Path, path: Path) -> tuple[TriedTags, ...]:
 def evaluate(predictor: TagPredictor, path: Path) -> TagMeasures:
     """Hold a predictor against examples. Raises TextError, naming the row."""
     gold = _read_some(path)
-    answers = predictor.predict([each.words for each in gold])
+    answers = answers_to(predictor, gold)
     return measure_tagging(gold, answers, _names(predictor))
 
 

@@ -28,7 +28,8 @@ SHORTEST, LONGEST = 3, 5
 """N-grams of the characters of a word."""
 MOST_LETTERS = 40
 """Of a word, of which n-grams are taken."""
-MARKED = "m"
+NEAR = 4
+"""Words from one that is asked about whose distances are told apart."""
 MOST_WORDS = 400
 """Of a text; what stands after them is not read."""
 
@@ -43,6 +44,7 @@ class RecurrentEncoder(Encoder):
         hidden: int = 128,
         dropout: float = 0.3,
         thinned: float = 0.2,
+        layers: int = 1,
     ) -> None:
         """rows: of the table. hidden: of each direction. dropout: of vectors of words. thinned: how
         much of the rows of a word is left out while learning."""
@@ -53,10 +55,13 @@ class RecurrentEncoder(Encoder):
             "hidden": hidden,
             "dropout": dropout,
             "thinned": thinned,
+            "layers": layers,
         }
         self.width = 2 * hidden
         self.table = nn.EmbeddingBag(rows, width, mode="sum", sparse=True, include_last_offset=True)
-        self.cells = nn.GRU(width, hidden, bidirectional=True, batch_first=True)
+        self.cells = nn.GRU(
+            width, hidden, layers, bidirectional=True, batch_first=True, dropout=0.0
+        )
         self.thinning, self.drop = Thinning(thinned), Dropout(dropout, variational=True)
         self._hashes: dict[str, list[int]] = {}
         self.reset()
@@ -85,7 +90,10 @@ class RecurrentEncoder(Encoder):
             found.append(np.array(hashes, np.int64) % rows)
             before = word
         if 0 <= marked < len(found):
-            found[marked] = np.append(found[marked], _hash(MARKED) % rows)
+            return [
+                np.append(own, [_hash(said) % rows for said in _beside(words, place, marked)])
+                for place, own in enumerate(found)
+            ]
         return found
 
     def words_read(self, prepared: list[NDArray[np.int64]]) -> int:
@@ -149,6 +157,15 @@ def _parts(word: str) -> Iterator[str]:
     for size in range(SHORTEST, LONGEST + 1):
         for start in range(len(spelled) - size + 1 if len(word) > 1 else 0):
             yield f"c{spelled[start : start + size]}"
+
+
+def _beside(words: Sequence[str], place: int, marked: int) -> Iterator[str]:
+    """What a word that is asked about adds to every word (Zhou & Xu 2015): itself, and how far it
+    is, in steps that grow with the distance."""
+    apart = place - marked
+    far = abs(apart) if abs(apart) <= NEAR else NEAR + abs(apart).bit_length()
+    yield f"m{words[marked].strip().lower()}"
+    yield f"d{'-' if apart < 0 else '+'}{far}"
 
 
 def _hash(spelled: str) -> int:

@@ -137,8 +137,13 @@ class NetworkTags:
     def tags(self) -> tuple[str, ...]:
         return self.network.tags
 
-    def predict(self, texts: Sequence[Sequence[str]]) -> list[Tagging]:
-        prepared = [self.network.prepare((list(words), [], -1, -1)) for words in texts]
+    def predict(
+        self, texts: Sequence[Sequence[str]], marked: Sequence[int] | None = None
+    ) -> list[Tagging]:
+        prepared = [
+            self.network.prepare((list(words), [], -1, mark))
+            for words, mark in zip(texts, marked or [-1] * len(texts), strict=True)
+        ]
         found = self.network.read(prepared)
         labels: list[Label | None] = [None] * len(texts)
         if self.labels and found:
