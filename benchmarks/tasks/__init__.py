@@ -3,5 +3,6 @@
 ROWS = {
     **dict.fromkeys(("sst2", "chnsenticorp", "trec6", "trec50", "tnews", "sick", "ocnli"), "rows"),
     "atis": "atis",
+    **dict.fromkeys(("ewt", "csrl"), "role_rows"),
 }
 """Names of rows of the table, and the module that measures each."""

@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+
+
+class Notes(NamedTuple):
+    """What is known of words beside how they are spelled."""
+
+    marked: int = -1
+    """Number of the one that is asked about, if one is."""
+    shared: Sequence[bool] = ()
+    """Of each, whether it stands in the other text too, if there is one."""
+
+
+NONE = Notes()
 
 
 class Encoder(nn.Module):
@@ -23,8 +35,8 @@ class Encoder(nn.Module):
     """All that decides the shape of its weights, as JSON has it."""
 
     @abstractmethod
-    def prepare(self, words: Sequence[str], marked: int = -1) -> Any:
-        """A text as it is read again and again. marked: the word that is asked about, if one is."""
+    def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Any:
+        """A text as it is read again and again."""
 
     @abstractmethod
     def words_read(self, prepared: Any) -> int:

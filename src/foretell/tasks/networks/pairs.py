@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.corpus.pairs import Pair
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.networks.encoder import Encoder
+from foretell.tasks.networks.encoder import Encoder, Notes
 from foretell.tasks.networks.labels import ScoredNetwork, pool
 from foretell.tasks.words import split
 
@@ -47,9 +47,13 @@ class PairNetwork(ScoredNetwork):
         nn.init.zeros_(self.out.bias)
 
     def prepare(self, example: tuple[str, int]) -> PreparedPair:
-        first, second = (split(part) for part in Pair.of(example[0]))
-        read = self.encoder.prepare
-        return PreparedPair(read(first), read(second), len(first) + len(second), example[1])
+        texts = [split(part) or [""] for part in Pair.of(example[0])]
+        kinds = [{word.strip().lower() for word in words} for words in texts]
+        first, second = (
+            self.encoder.prepare(words, Notes(shared=[w.strip().lower() in other for w in words]))
+            for words, other in zip(texts, kinds[::-1], strict=True)
+        )
+        return PreparedPair(first, second, sum(map(len, texts)), example[1])
 
     def forward(self, examples: Sequence[PreparedPair]) -> Tensor:
         rows = len(examples)

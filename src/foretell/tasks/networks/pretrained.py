@@ -24,7 +24,7 @@ from foretell.interop.doors import open_model
 from foretell.models.neural.low_rank import attach
 from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.transformer import Transformer
-from foretell.tasks.networks.encoder import Encoder, pad
+from foretell.tasks.networks.encoder import NONE, Encoder, Notes, pad
 
 LOWER, UPPER = 1 / 3, 2 / 3
 """Share of the layers that are frozen, and of those that are there at all."""
@@ -82,14 +82,14 @@ class PretrainedEncoder(Encoder):
             digest.update(weight.detach().float().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def prepare(self, words: Sequence[str], marked: int = -1) -> Prepared:
+    def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Prepared:
         tokens, ends = [self.network.first_token(self.tokenizer)], []
         for word in words or [""]:
             tokens += self._tokens_of(word)
             if len(tokens) > MOST_TOKENS:
                 break
             ends.append(len(tokens) - 1)
-        place = ends[marked] if 0 <= marked < len(ends) else -1
+        place = ends[notes.marked] if 0 <= notes.marked < len(ends) else -1
         return Prepared(torch.tensor(tokens[:MOST_TOKENS]), torch.tensor(ends), place)
 
     def words_read(self, prepared: Prepared) -> int:

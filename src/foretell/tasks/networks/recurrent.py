@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.networks.encoder import Encoder, pad
+from foretell.tasks.networks.encoder import NONE, Encoder, Notes, pad
 
 LEAST_ROWS, MOST_ROWS = 2**10, 2**16
 """Of the table; as many as what stands in the examples fills."""
@@ -32,6 +33,15 @@ NEAR = 4
 """Words from one that is asked about whose distances are told apart."""
 MOST_WORDS = 400
 """Of a text; what stands after them is not read."""
+
+
+class Prepared(NamedTuple):
+    """A text as rows of the table."""
+
+    words: list[NDArray[np.int64]]
+    """(N,) for each word."""
+    beside: NDArray[np.int64]
+    """(T, N) of what notes say of each word."""
 
 
 class RecurrentEncoder(Encoder):
@@ -79,28 +89,25 @@ class RecurrentEncoder(Encoder):
             else:
                 nn.init.zeros_(weight)
 
-    def prepare(self, words: Sequence[str], marked: int = -1) -> list[NDArray[np.int64]]:
-        """The rows (N,) of each word."""
+    def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Prepared:
         rows = self.table.num_embeddings
+        spelled = [each.strip().lower() for each in words[:MOST_WORDS]] or [""]
         found, before = [], "^"
-        for word in [each.strip().lower() for each in words[:MOST_WORDS]] or [""]:
+        for word in spelled:
             if word not in self._hashes:
                 self._hashes[word] = [_hash(part) for part in _parts(word)]
             hashes = [*self._hashes[word], _hash(f"2{before} {word}")]
             found.append(np.array(hashes, np.int64) % rows)
             before = word
-        if 0 <= marked < len(found):
-            return [
-                np.append(own, [_hash(said) % rows for said in _beside(words, place, marked)])
-                for place, own in enumerate(found)
-            ]
-        return found
+        beside = [[*_beside(spelled, place, notes)] for place in range(len(spelled))]
+        hashed = [[_hash(said) % rows for said in each] for each in beside]
+        return Prepared(found, np.array(hashed, np.int64).reshape(len(spelled), -1))
 
-    def words_read(self, prepared: list[NDArray[np.int64]]) -> int:
-        return len(prepared)
+    def words_read(self, prepared: Prepared) -> int:
+        return len(prepared.words)
 
-    def forward(self, texts: Sequence[list[NDArray[np.int64]]]) -> tuple[Tensor, Tensor]:
-        lengths = torch.tensor([len(text) for text in texts])
+    def forward(self, texts: Sequence[Prepared]) -> tuple[Tensor, Tensor]:
+        lengths = torch.tensor([len(text.words) for text in texts])
         x_BTD, there_BT = pad(self._embed(texts).split(lengths.tolist()))
         packed = pack_padded_sequence(
             self.drop(x_BTD), lengths, batch_first=True, enforce_sorted=False
@@ -109,16 +116,25 @@ class RecurrentEncoder(Encoder):
         states_BTD, _ = pad_packed_sequence(read, batch_first=True)
         return states_BTD, there_BT
 
-    def _embed(self, texts: Sequence[list[NDArray[np.int64]]]) -> Tensor:
+    def _embed(self, texts: Sequence[Prepared]) -> Tensor:
         """Vectors of the words of all texts, one after another."""
-        words = [self.thinning.thin(text, row) for row, text in enumerate(texts)]
+        words = [self.thinning.thin(text.words, row) for row, text in enumerate(texts)]
         flat = [rows for text in words for rows in text]
         counts = np.array([len(rows) for rows in flat])
-        ends = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
         # As long on average, of however many rows.
         scale = torch.from_numpy(1 / np.sqrt(np.maximum(1, counts))).float()
-        summed: Tensor = self.table(torch.from_numpy(np.concatenate(flat)), ends)
-        return summed * scale[:, None]
+        vectors = self._sum(np.concatenate(flat), counts) * scale[:, None]
+        beside = np.concatenate([text.beside for text in texts])
+        if beside.size:
+            # Whole, however long the word.
+            vectors = vectors + self._sum(beside.ravel(), np.full(len(beside), beside.shape[1]))
+        return vectors
+
+    def _sum(self, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> Tensor:
+        """Of so many rows each."""
+        ends = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
+        summed: Tensor = self.table(torch.from_numpy(rows), ends)
+        return summed
 
 
 class Thinning(Dropout):
@@ -159,13 +175,17 @@ def _parts(word: str) -> Iterator[str]:
             yield f"c{spelled[start : start + size]}"
 
 
-def _beside(words: Sequence[str], place: int, marked: int) -> Iterator[str]:
-    """What a word that is asked about adds to every word (Zhou & Xu 2015): itself, and how far it
-    is, in steps that grow with the distance."""
-    apart = place - marked
-    far = abs(apart) if abs(apart) <= NEAR else NEAR + abs(apart).bit_length()
-    yield f"m{words[marked].strip().lower()}"
-    yield f"d{'-' if apart < 0 else '+'}{far}"
+def _beside(words: Sequence[str], place: int, notes: Notes) -> Iterator[str]:
+    """What notes add to a word: whether the other text has it (Chen et al. 2017b, for questions),
+    and of a word that is asked about which it is and how far, in steps that grow with the distance
+    (Zhou & Xu 2015)."""
+    if notes.shared:
+        yield f"s{notes.shared[place]}"
+    if 0 <= notes.marked < len(words):
+        apart = place - notes.marked
+        far = abs(apart) if abs(apart) <= NEAR else NEAR + abs(apart).bit_length()
+        yield f"m{words[notes.marked]}"
+        yield f"d{'-' if apart < 0 else '+'}{far}"
 
 
 def _hash(spelled: str) -> int:

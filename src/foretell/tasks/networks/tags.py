@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from foretell.contracts.predictor import Label
 from foretell.models.neural.noise import Dropout
 from foretell.tasks.calibration import as_labels
-from foretell.tasks.networks.encoder import Encoder, pad
+from foretell.tasks.networks.encoder import Encoder, Notes, pad
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.labels import pool
 from foretell.tasks.networks.learner import TaskNetwork, in_order
@@ -70,7 +70,7 @@ class TagNetwork(TaskNetwork):
         """example: words, numbers of their tags, of the label, and of the word that is marked; the
         last two -1 where there is none."""
         words, tags, label, marked = example
-        text = self.encoder.prepare(words, marked)
+        text = self.encoder.prepare(words, Notes(marked))
         count = self.encoder.words_read(text)
         return Prepared(text, count, torch.tensor(tags[:count], dtype=torch.int64), label)
 
