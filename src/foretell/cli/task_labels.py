@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -61,19 +59,17 @@ def add_predict(parser: ArgumentParser) -> None:
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.storage import refuse_existing
-    from foretell.tasks.labelling import RECORD, train_into
+    from foretell.cli.task_common import places, say_json, say_next
+    from foretell.tasks.labelling import record_of, train_into
 
-    data = Path(arguments.data)
-    out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
-    refuse_existing(out)
+    data, out = places(name, arguments)
+    options = options_of(LabelOptions, arguments)
     with Display() as display, Stop(display) as stop:
-        options = options_of(LabelOptions, arguments)
         found = train_into(
             out, data, options, progress=display.reading, begin=display.teaching, stop=stop
         )
     if arguments.json:
-        sys.stdout.write(json.dumps(json.loads((out / RECORD).read_text("utf-8"))) + "\n")
+        say_json(record_of(out))
         return 0
     display.show(
         f"{out}: {found.rung}, {len(found.labels)} labels from {found.examples:,} examples"
@@ -82,31 +78,25 @@ def train(name: str, arguments: Namespace) -> int:
     display.show(_table(found.tried))
     for line in _lines(found.dev):
         display.show(line)
-    display.show_commands(
-        (
-            ("Next", f"foretell task {name} evaluate {out} TEST --text {options.text}"),
-            ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
-        )
-    )
+    second = "" if options.second is None else f" --second {options.second}"
+    fields = f" --text {options.text}{second} --label {options.label}"
+    say_next(display, name, out, options, fields=fields)
     return 0
 
 
 def _table(tried: Sequence[Tried]) -> Table:
     """A line each, and by how much each differs from the best over the same texts."""
-    from rich.table import Table
+    from foretell.cli.task_common import behind, table_of
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "accuracy", "nats", "calibration error", "against the best", "seconds"):
-        table.add_column(heading, justify="right" if heading else "left")
+    table = table_of(("accuracy", "nats", "calibration error", "against the best", "seconds"))
     for each in tried:
-        found, behind = each.measures, each.behind
-        apart = "" if behind is None else f"[{behind.low:+.3f}, {behind.high:+.3f}]"
+        found = each.measures
         table.add_row(
             each.rung,
             f"{found.accuracy.value:.3f}",
             f"{found.nats:.3f}",
             f"{found.calibration_error.value:.3f}",
-            "best" if behind is None else f"{behind.value:+.3f} {apart}",
+            behind(each.behind),
             f"{each.seconds:.0f}" if each.seconds else "",
         )
     return table
@@ -114,14 +104,14 @@ def _table(tried: Sequence[Tried]) -> Table:
 
 def compare(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display
+    from foretell.cli.task_common import options_to_read, say_json
     from foretell.tasks.labelling import compare as hold
 
-    options = LabelOptions(text=arguments.text, second=arguments.second, label=arguments.label)
+    options = options_to_read(arguments)
     with Display() as display:
         found = hold(Path(arguments.model), Path(arguments.data), options, progress=display.reading)
     if arguments.json:
-        said = [asdict(each) for each in found]
-        sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
+        say_json([asdict(each) for each in found])
     else:
         display.show(_table(found))
     return 0
@@ -130,16 +120,17 @@ def compare(name: str, arguments: Namespace) -> int:
 def evaluate(name: str, arguments: Namespace) -> int:
     from foretell import tasks
     from foretell.cli.progress import Display
+    from foretell.cli.task_common import options_to_read, say_json
     from foretell.tasks.labelling import evaluate as hold
 
-    predictor = tasks.load(arguments.model, arguments.rung)
-    options = LabelOptions(text=arguments.text, second=arguments.second, label=arguments.label)
+    predictor, options = tasks.load(arguments.model, arguments.rung), options_to_read(arguments)
     with Display() as display:
         found = hold(predictor, Path(arguments.data), options, progress=display.reading)
     if arguments.json:
-        sys.stdout.write(json.dumps(asdict(found), ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(found)) + "\n")
+        say_json(asdict(found))
+        return 0
+    for line in _lines(found):
+        display.show(line)
     return 0
 
 
@@ -165,26 +156,8 @@ def _lines(found: LabelMeasures) -> list[str]:
 
 def predict(name: str, arguments: Namespace) -> int:
     from foretell import tasks
-    from foretell.cli.progress import Display
-    from foretell.tasks.labelling import answer, answer_into
+    from foretell.cli.task_common import say_answers
+    from foretell.tasks.labelling import answer
 
-    model, data = Path(arguments.model), Path(arguments.data)
-    options = LabelOptions(text=arguments.text, second=arguments.second)
-    with Display() as display:
-        if arguments.out is not None:
-            count = answer_into(
-                Path(arguments.out),
-                model,
-                data,
-                options,
-                as_json=arguments.json,
-                rung=arguments.rung,
-                why=arguments.why,
-                progress=display.reading,
-            )
-            display.say(f"{arguments.out}: {count:,} answers")
-            return 0
-        predictor = tasks.load(model, arguments.rung)
-        for each in answer(predictor, data, options, why=arguments.why, progress=display.reading):
-            sys.stdout.write((each.json if arguments.json else each.line) + "\n")
-    return 0
+    model, rung = arguments.model, arguments.rung
+    return say_answers(arguments, lambda: tasks.load(model, rung), answer, why=arguments.why)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretell.cli.parsing import options_of
-from foretell.contracts.errors import ForetellError
+from foretell.cli.task_tags import refuse_why, table
 from foretell.tasks.options import LabelOptions
 
 if TYPE_CHECKING:
@@ -20,97 +18,73 @@ if TYPE_CHECKING:
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_tags import table_of
-    from foretell.storage import refuse_existing
-    from foretell.tasks.roles import RECORD, train_into
+    from foretell.cli.task_common import places, say_json, say_next
+    from foretell.tasks.labelling import record_of
+    from foretell.tasks.roles import train_into
 
-    data = Path(arguments.data)
-    out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
-    refuse_existing(out)
+    data, out = places(name, arguments)
+    options = options_of(LabelOptions, arguments)
     with Display() as display, Stop(display) as stop:
-        options = options_of(LabelOptions, arguments)
         found = train_into(out, data, options, begin=display.teaching, stop=stop)
     if arguments.json:
-        sys.stdout.write(json.dumps(json.loads((out / RECORD).read_text("utf-8"))) + "\n")
+        say_json(record_of(out))
         return 0
     display.show(f"{out}: on the part kept back, by which it was chosen")
     for said, learned in (("predicates", found.finder), ("roles of a predicate", found.roles)):
         display.show(f"{said}, {learned.examples:,} examples")
-        display.show(table_of(learned.tried))
+        display.show(table(learned.tried))
     for line in _lines(found.given, found.found):
         display.show(line)
-    display.show_commands(
-        (
-            ("Next", f"foretell task {name} evaluate {out} TEST"),
-            ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
-        )
-    )
+    say_next(display, name, out, options, fields="")
     return 0
 
 
 def evaluate(name: str, arguments: Namespace) -> int:
+    from foretell.cli.progress import Display
+    from foretell.cli.task_common import say_json
     from foretell.tasks import roles
 
     labeller = roles.load(Path(arguments.model), arguments.rung)
     given, found = roles.evaluate(labeller, Path(arguments.data))
     if arguments.json:
-        content = {"given": asdict(given), "found": asdict(found)}
-        sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(given, found)) + "\n")
+        say_json({"given": asdict(given), "found": asdict(found)})
+        return 0
+    for line in _lines(given, found):
+        Display().show(line)
     return 0
 
 
 def compare(name: str, arguments: Namespace) -> int:
-    from rich.table import Table
-
     from foretell.cli.progress import Display
+    from foretell.cli.task_common import say_json, table_of
     from foretell.tasks import roles, tagging
 
     model = Path(arguments.model)
     rungs = tagging.rungs_of(model / roles.ROLES)
     found = [roles.evaluate(roles.load(model, rung), Path(arguments.data)) for rung in rungs]
     if arguments.json:
-        content = [
-            {"rung": rung, "given": asdict(given), "found": asdict(own)}
-            for rung, (given, own) in zip(rungs, found, strict=True)
-        ]
-        sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+        say_json(
+            [
+                {"rung": rung, "given": asdict(given), "found": asdict(own)}
+                for rung, (given, own) in zip(rungs, found, strict=True)
+            ]
+        )
         return 0
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "F1, predicates given", "F1, predicates found"):
-        table.add_column(heading, justify="right" if heading else "left")
+    lines = table_of(("F1, predicates given", "F1, predicates found"))
     for rung, pair in zip(rungs, found, strict=True):
         cells = [f"{m.f1.value:.3f} [{m.f1.low:.3f}, {m.f1.high:.3f}]" for m in pair]
-        table.add_row(rung, *cells)
-    Display().show(table)
+        lines.add_row(rung, *cells)
+    Display().show(lines)
     return 0
 
 
 def predict(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
+    from foretell.cli.task_common import say_answers
     from foretell.tasks import roles
 
-    if arguments.why:
-        raise ForetellError("which words decided is told of labels, not of roles; leave --why out")
-    model, data = Path(arguments.model), Path(arguments.data)
-    with Display() as display:
-        if arguments.out is not None:
-            count = roles.answer_into(
-                Path(arguments.out),
-                model,
-                data,
-                arguments.text,
-                as_json=arguments.json,
-                rung=arguments.rung,
-                progress=display.reading,
-            )
-            display.say(f"{arguments.out}: {count:,} answers")
-            return 0
-        labeller = roles.load(model, arguments.rung)
-        for each in roles.answer(labeller, data, arguments.text, progress=display.reading):
-            sys.stdout.write((each.json if arguments.json else each.line) + "\n")
-    return 0
+    refuse_why(arguments)
+    model, rung = Path(arguments.model), arguments.rung
+    return say_answers(arguments, lambda: roles.load(model, rung), roles.answer)
 
 
 def _lines(given: RoleMeasures, found: RoleMeasures) -> list[str]:

@@ -3,8 +3,6 @@ each other is a label, so that is left to `task_labels`."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from foretell.cli import task_labels
 from foretell.cli.parsing import options_of
+from foretell.contracts.errors import ForetellError
 from foretell.tasks.options import LabelOptions
 
 if TYPE_CHECKING:
@@ -27,19 +26,18 @@ WORST = 5
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.storage import refuse_existing
-    from foretell.tasks.tagging import RECORD, train_into
+    from foretell.cli.task_common import places, say_json, say_next
+    from foretell.tasks.labelling import record_of
+    from foretell.tasks.tagging import train_into
 
     if arguments.second is not None:
         return task_labels.train(name, arguments)
-    data = Path(arguments.data)
-    out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
-    refuse_existing(out)
+    data, out = places(name, arguments)
+    options = options_of(LabelOptions, arguments)
     with Display() as display, Stop(display) as stop:
-        options = options_of(LabelOptions, arguments)
         found = train_into(out, data, options, begin=display.teaching, stop=stop)
     if arguments.json:
-        sys.stdout.write(json.dumps(json.loads((out / RECORD).read_text("utf-8"))) + "\n")
+        say_json(record_of(out))
         return 0
     kinds = (len(found.names.tags) - 1) // 2
     display.show(
@@ -47,20 +45,17 @@ def train(name: str, arguments: Namespace) -> int:
         f"{found.examples:,} examples"
     )
     display.show("On the part kept back, by which it was chosen:")
-    display.show(table_of(found.tried))
+    display.show(table(found.tried))
     best = next(each for each in found.tried if each.rung == found.rung)
     for line in _lines(best.measures):
         display.show(line)
-    display.show_commands(
-        (
-            ("Next", f"foretell task {name} evaluate {out} TEST"),
-            ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
-        )
-    )
+    say_next(display, name, out, options, fields="")
     return 0
 
 
 def evaluate(name: str, arguments: Namespace) -> int:
+    from foretell.cli.progress import Display
+    from foretell.cli.task_common import say_json
     from foretell.tasks import tagging
 
     if not _has_spans(arguments.model):
@@ -68,54 +63,43 @@ def evaluate(name: str, arguments: Namespace) -> int:
     predictor = tagging.load(Path(arguments.model), arguments.rung)
     found = tagging.evaluate(predictor, Path(arguments.data))
     if arguments.json:
-        sys.stdout.write(json.dumps(asdict(found), ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(found)) + "\n")
+        say_json(asdict(found))
+        return 0
+    for line in _lines(found):
+        Display().show(line)
     return 0
 
 
 def compare(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display
+    from foretell.cli.task_common import say_json
     from foretell.tasks import tagging
 
     if not _has_spans(arguments.model):
         return task_labels.compare(name, arguments)
     found = tagging.compare(Path(arguments.model), Path(arguments.data))
     if arguments.json:
-        said = [asdict(each) for each in found]
-        sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
+        say_json([asdict(each) for each in found])
     else:
-        Display().show(table_of(found))
+        Display().show(table(found))
     return 0
 
 
 def predict(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
-    from foretell.contracts.errors import ForetellError
+    from foretell.cli.task_common import say_answers
     from foretell.tasks import tagging
 
     if not _has_spans(arguments.model):
         return task_labels.predict(name, arguments)
+    refuse_why(arguments)
+    model, rung = Path(arguments.model), arguments.rung
+    return say_answers(arguments, lambda: tagging.load(model, rung), tagging.answer)
+
+
+def refuse_why(arguments: Namespace) -> None:
+    """Raise ForetellError if it is asked which words decided."""
     if arguments.why:
         raise ForetellError("which words decided is told of labels, not of spans; leave --why out")
-    model, data = Path(arguments.model), Path(arguments.data)
-    with Display() as display:
-        if arguments.out is not None:
-            count = tagging.answer_into(
-                Path(arguments.out),
-                model,
-                data,
-                arguments.text,
-                as_json=arguments.json,
-                rung=arguments.rung,
-                progress=display.reading,
-            )
-            display.say(f"{arguments.out}: {count:,} answers")
-            return 0
-        predictor = tagging.load(model, arguments.rung)
-        for each in tagging.answer(predictor, data, arguments.text, progress=display.reading):
-            sys.stdout.write((each.json if arguments.json else each.line) + "\n")
-    return 0
 
 
 def _has_spans(model: str) -> bool:
@@ -124,26 +108,22 @@ def _has_spans(model: str) -> bool:
     return "tags" in check_seal(Path(model))
 
 
-def table_of(tried: Sequence[TriedTags]) -> Table:
+def table(tried: Sequence[TriedTags]) -> Table:
     """A line each, and by how much each differs from the best over the same texts."""
-    from rich.table import Table
+    from foretell.cli.task_common import behind, table_of
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "span F1", "label", "all right", "against the best", "seconds"):
-        table.add_column(heading, justify="right" if heading else "left")
+    lines = table_of(("span F1", "label", "all right", "against the best", "seconds"))
     for each in tried:
-        found, behind = each.measures, each.behind
-        label = found.label_accuracy
-        apart = "" if behind is None else f"[{behind.low:+.3f}, {behind.high:+.3f}]"
-        table.add_row(
+        found = each.measures
+        lines.add_row(
             each.rung,
             f"{found.f1.value:.3f}",
-            "" if label is None else f"{label.value:.3f}",
+            "" if found.label_accuracy is None else f"{found.label_accuracy.value:.3f}",
             f"{found.exact.value:.3f}",
-            "best" if behind is None else f"{behind.value:+.3f} {apart}",
+            behind(each.behind),
             f"{each.seconds:.0f}" if each.seconds else "",
         )
-    return table
+    return lines
 
 
 def _lines(found: TagMeasures) -> list[str]:

@@ -10,20 +10,18 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from foretell import tasks
 from foretell.contracts.errors import TextError
 from foretell.contracts.predictor import Label, LabelPredictor
 from foretell.storage import locked, new_folder, refuse_existing
-from foretell.tasks.answers_file import write_answers
+from foretell.tasks.answering import blocks
 from foretell.tasks.examples import (
     keep_back,
     labels_of,
     read_labelled,
-    read_texts,
     refuse_unknown,
 )
 from foretell.tasks.explaining import explain
@@ -33,8 +31,6 @@ from foretell.tasks.rungs import Tried, compare_answers, try_rungs
 from foretell.tasks.teaching import Begin
 
 RECORD = "task.json"
-AT_ONCE = 1_000
-"""Texts that are read and answered together."""
 MOST_WORDS = 5
 """That decided, of an answer."""
 
@@ -94,6 +90,11 @@ def train_into(
             if each.is_dir():
                 shutil.rmtree(each)
     return found
+
+
+def record_of(folder: Path) -> Any:
+    """What training wrote of itself, for people and programs."""
+    return json.loads((folder / RECORD).read_text("utf-8"))
 
 
 def evaluate(
@@ -170,13 +171,9 @@ def answer(
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Answered]:
-    """The answer to every row, in order, holding no more than AT_ONCE of them.
-
-    why: with the words that decided. after: rows that are passed over. Raises TextError at a row
-    that has nothing in a field that is read.
-    """
-    documents = islice(read_texts(path, options, progress=progress), after, None)
-    while block := list(islice(documents, AT_ONCE)):
+    """The answer to every row, in order; see `answering.blocks`, which this raises as. why: with
+    the words that decided."""
+    for block in blocks(path, options, after=after, progress=progress):
         texts = [document.text for document in block]
         for document, read, label in zip(block, texts, predictor.predict(texts), strict=True):
             words: tuple[tuple[str, float], ...] = ()
@@ -184,26 +181,3 @@ def answer(
                 strongest = sorted(explain(predictor, read), key=lambda word: -abs(word[1]))
                 words = tuple(strongest[:MOST_WORDS])
             yield Answered(document.name, label, words)
-
-
-def answer_into(
-    out: Path,
-    model: Path,
-    path: Path,
-    options: LabelOptions,
-    *,
-    as_json: bool,
-    rung: str | None = None,
-    why: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write the answers to a file, a line a row; see `write_answers`, which this raises as, and as
-    `answer` does."""
-    predictor = tasks.load(model, rung)
-
-    def lines(after: int) -> Iterator[str]:
-        for each in answer(predictor, path, options, why=why, after=after, progress=progress):
-            yield each.json if as_json else each.line
-
-    asked = [options.text, options.second, as_json, rung, why]
-    return write_answers(out, model, path, asked, lines)

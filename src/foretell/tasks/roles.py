@@ -15,7 +15,6 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +26,8 @@ from foretell.corpus.splits import place_of
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
 from foretell.tasks import tagging
-from foretell.tasks.answers_file import write_answers
-from foretell.tasks.examples import DEV, read_texts
+from foretell.tasks.answering import blocks
+from foretell.tasks.examples import DEV
 from foretell.tasks.options import LabelOptions, TeachOptions
 from foretell.tasks.spans import Span, tags_of
 from foretell.tasks.tag_measures import f1_interval
@@ -357,34 +356,13 @@ class AnsweredRoles(NamedTuple):
 def answer(
     labeller: RoleLabeller,
     path: Path,
-    text: str,
+    options: LabelOptions,
     *,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[AnsweredRoles]:
-    """The answer to every row; as `tagging.answer`."""
-    documents = islice(read_texts(path, LabelOptions(text=text), progress=progress), after, None)
-    while block := list(islice(documents, tagging.AT_ONCE)):
+    """The answer to every row, in order; see `answering.blocks`, which this raises as."""
+    for block in blocks(path, options, after=after, progress=progress):
         texts = [tuple(split(document.text)) for document in block]
         for document, words, frames in zip(block, texts, labeller.predict(texts), strict=True):
             yield AnsweredRoles(document.name, words, tuple(frames))
-
-
-def answer_into(
-    out: Path,
-    model: Path,
-    path: Path,
-    text: str,
-    *,
-    as_json: bool,
-    rung: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write the answers to a file, a line a row; as `tagging.answer_into`."""
-    labeller = load(model, rung)
-
-    def lines(after: int) -> Iterator[str]:
-        for each in answer(labeller, path, text, after=after, progress=progress):
-            yield each.json if as_json else each.line
-
-    return write_answers(out, model, path, [text, as_json, rung], lines)

@@ -10,7 +10,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -22,8 +21,8 @@ from foretell.corpus.splits import place_of
 from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
-from foretell.tasks.answers_file import write_answers
-from foretell.tasks.examples import DEV, Example, read_texts
+from foretell.tasks.answering import blocks
+from foretell.tasks.examples import DEV, Example
 from foretell.tasks.options import LabelOptions, TeachOptions
 from foretell.tasks.spans import Span, tags_of
 from foretell.tasks.tag_counts import TagCounts, count_tags
@@ -42,8 +41,6 @@ from foretell.tasks.weighed_counts import WeighedCounts, learn
 from foretell.tasks.words import split
 
 RECORD = "task.json"
-AT_ONCE = 1_000
-"""Texts that are read and answered together."""
 RUNGS = ("count", "recurrent", "adapted")
 
 
@@ -325,36 +322,13 @@ class AnsweredTags(NamedTuple):
 def answer(
     predictor: TagPredictor,
     path: Path,
-    text: str,
+    options: LabelOptions,
     *,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[AnsweredTags]:
-    """The answer to every row, in order, holding no more than AT_ONCE of them. text: column that
-    holds it. after: rows that are passed over. Raises TextError at a row that has nothing in it."""
-    documents = islice(read_texts(path, LabelOptions(text=text), progress=progress), after, None)
-    while block := list(islice(documents, AT_ONCE)):
+    """The answer to every row, in order; see `answering.blocks`, which this raises as."""
+    for block in blocks(path, options, after=after, progress=progress):
         found = predictor.predict([split(document.text) for document in block])
         for document, tagging in zip(block, found, strict=True):
             yield AnsweredTags(document.name, tagging)
-
-
-def answer_into(
-    out: Path,
-    model: Path,
-    path: Path,
-    text: str,
-    *,
-    as_json: bool,
-    rung: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write the answers to a file, a line a row; see `write_answers`, which this raises as, and as
-    `answer` does."""
-    predictor = load(model, rung)
-
-    def lines(after: int) -> Iterator[str]:
-        for each in answer(predictor, path, text, after=after, progress=progress):
-            yield each.json if as_json else each.line
-
-    return write_answers(out, model, path, [text, as_json, rung], lines)

@@ -1,23 +1,63 @@
-"""Answers in a file, a line a row, that a stopped command goes on with."""
+"""Answers to the rows of a file, of any application: a thousand rows at a time, a line each, into a
+file that a stopped command goes on with."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from foretell.contracts.corpus import Document
 from foretell.contracts.errors import OutputExists
 from foretell.corpus.readers import ReadReport, files_of
 from foretell.storage import check_seal, locked, refuse_existing, write_text
+from foretell.tasks.examples import read_texts
+from foretell.tasks.options import LabelOptions
+
+AT_ONCE = 1_000
+"""Rows that are read and answered together."""
+
+
+class Answer(Protocol):
+    """To a row."""
+
+    @property
+    def line(self) -> str:
+        """Of a table."""
+        ...
+
+    @property
+    def json(self) -> str: ...
+
+
+def blocks(
+    path: Path,
+    options: LabelOptions,
+    *,
+    after: int,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[list[Document]]:
+    """The texts of the rows after so many, AT_ONCE of them together. Raises TextError at a row that
+    has nothing in a field that is read."""
+    documents = islice(read_texts(path, options, progress=progress), after, None)
+    while block := list(islice(documents, AT_ONCE)):
+        yield block
 
 
 def write_answers(
-    out: Path, model: Path, path: Path, asked: Any, lines: Callable[[int], Iterable[str]]
+    out: Path,
+    model: Path,
+    path: Path,
+    asked: Any,
+    answers: Callable[[int], Iterable[Answer]],
+    *,
+    as_json: bool,
 ) -> int:
     """Write the answers of a model to the rows of a file or folder; their number.
 
-    asked: the options, as JSON has them. lines: gives those after so many rows. OUT.partial holds
+    asked: the options, as JSON has them. answers: gives those after so many rows. OUT.partial holds
     them until all are there, and the same call goes on after it. Raises OutputExists if the file
     stands already, or a partial one of another model or data.
     """
@@ -26,7 +66,7 @@ def write_answers(
     facts = {
         "model": check_seal(model),
         "data": [[str(each), *_state(each)] for each in files_of(path, ReadReport())],
-        "asked": asked,
+        "asked": [asked, as_json],
     }
     with locked(out.with_name(out.name + ".lock")):
         done = 0
@@ -41,8 +81,8 @@ def write_answers(
             refuse_existing(partial)
         write_text(beside, json.dumps(facts))
         with partial.open("a", encoding="utf-8", newline="\n") as stream:
-            for line in lines(done):
-                stream.write(line + "\n")
+            for each in answers(done):
+                stream.write((each.json if as_json else each.line) + "\n")
                 done += 1
         partial.replace(out)
         beside.unlink()

@@ -1,0 +1,95 @@
+"""What all of `foretell task` does alike: where things go, and how answers come out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from foretell.cli.progress import Display
+from foretell.evaluation.results import Interval
+from foretell.tasks.answering import Answer, write_answers
+from foretell.tasks.options import LabelOptions
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+def places(name: str, arguments: Namespace) -> tuple[Path, Path]:
+    """Of the examples, and of what is to be written. Raises OutputExists."""
+    from foretell.storage import refuse_existing
+
+    data = Path(arguments.data)
+    out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
+    refuse_existing(out)
+    return data, out
+
+
+def options_to_read(arguments: Namespace) -> LabelOptions:
+    """Of `evaluate`, `compare` and `predict`."""
+    label = getattr(arguments, "label", "label")
+    return LabelOptions(text=arguments.text, second=arguments.second, label=label)
+
+
+def say_json(content: Any) -> None:
+    """On one line."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def say_answers(
+    arguments: Namespace,
+    load: Callable[[], Any],
+    answer: Callable[..., Iterable[Answer]],
+    **named: Any,
+) -> int:
+    """To a file, or a line at a time. load: opens what answers; named: what else `answer` takes."""
+    model, data = Path(arguments.model), Path(arguments.data)
+    options = options_to_read(arguments)
+    asked = [options.text, options.second, arguments.rung, dict(named)]
+    with Display() as display:
+        named["progress"] = display.reading
+        opened = load()
+        if arguments.out is None:
+            for each in answer(opened, data, options, **named):
+                sys.stdout.write((each.json if arguments.json else each.line) + "\n")
+            return 0
+        count = write_answers(
+            Path(arguments.out),
+            model,
+            data,
+            asked,
+            lambda after: answer(opened, data, options, after=after, **named),
+            as_json=arguments.json,
+        )
+        display.say(f"{arguments.out}: {count:,} answers")
+    return 0
+
+
+def say_next(display: Display, name: str, out: Path, options: LabelOptions, *, fields: str) -> None:
+    """What to type after training. fields: how examples are read."""
+    display.show_commands(
+        (
+            ("Next", f"foretell task {name} evaluate {out} TEST{fields}"),
+            ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
+        )
+    )
+
+
+def table_of(headings: Iterable[str]) -> Table:
+    """A line a kind of model, numbers on the right."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def behind(interval: Interval | None) -> str:
+    """How far one lies behind the best."""
+    if interval is None:
+        return "best"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
