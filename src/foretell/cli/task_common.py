@@ -12,6 +12,7 @@ from rich.table import Table
 
 from foretell.cli.progress import Display
 from foretell.evaluation.results import Interval
+from foretell.report.task_pages import write_beside
 from foretell.tasks.answering import Answer, write_answers
 from foretell.tasks.options import LabelOptions
 
@@ -33,6 +34,14 @@ def options_to_read(arguments: Namespace) -> LabelOptions:
     """Of `evaluate`, `compare` and `predict`."""
     label = getattr(arguments, "label", "label")
     return LabelOptions(text=arguments.text, second=arguments.second, label=label)
+
+
+def say_record(out: Path) -> None:
+    """What training found, on one line; the page stands beside."""
+    from foretell.tasks.labelling import record_of
+
+    write_beside(out)
+    say_json(record_of(out))
 
 
 def say_json(content: Any) -> None:
@@ -70,9 +79,11 @@ def say_answers(
 
 
 def say_next(display: Display, name: str, out: Path, options: LabelOptions, *, fields: str) -> None:
-    """What to type after training. fields: how examples are read."""
+    """What to look at after training, and what to type. fields: how examples are read."""
+    page = write_beside(out)
     display.show_commands(
         (
+            *([("Report", str(page))] if page else []),
             ("Next", f"foretell task {name} evaluate {out} TEST{fields}"),
             ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
         )

@@ -59,8 +59,8 @@ def add_predict(parser: ArgumentParser) -> None:
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_common import places, say_json, say_next
-    from foretell.tasks.labelling import record_of, train_into
+    from foretell.cli.task_common import places, say_next, say_record
+    from foretell.tasks.labelling import train_into
 
     data, out = places(name, arguments)
     options = options_of(LabelOptions, arguments)
@@ -69,7 +69,7 @@ def train(name: str, arguments: Namespace) -> int:
             out, data, options, progress=display.reading, begin=display.teaching, stop=stop
         )
     if arguments.json:
-        say_json(record_of(out))
+        say_record(out)
         return 0
     display.show(
         f"{out}: {found.rung}, {len(found.labels)} labels from {found.examples:,} examples"

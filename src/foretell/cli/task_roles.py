@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_common import places, say_json, say_next
-    from foretell.tasks.labelling import record_of
+    from foretell.cli.task_common import places, say_next, say_record
     from foretell.tasks.roles import train_into
 
     data, out = places(name, arguments)
@@ -27,7 +26,7 @@ def train(name: str, arguments: Namespace) -> int:
     with Display() as display, Stop(display) as stop:
         found = train_into(out, data, options, begin=display.teaching, stop=stop)
     if arguments.json:
-        say_json(record_of(out))
+        say_record(out)
         return 0
     display.show(f"{out}: on the part kept back, by which it was chosen")
     for said, learned in (("predicates", found.finder), ("roles of a predicate", found.roles)):

@@ -26,8 +26,7 @@ WORST = 5
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_common import places, say_json, say_next
-    from foretell.tasks.labelling import record_of
+    from foretell.cli.task_common import places, say_next, say_record
     from foretell.tasks.tagging import train_into
 
     if arguments.second is not None:
@@ -37,7 +36,7 @@ def train(name: str, arguments: Namespace) -> int:
     with Display() as display, Stop(display) as stop:
         found = train_into(out, data, options, begin=display.teaching, stop=stop)
     if arguments.json:
-        say_json(record_of(out))
+        say_record(out)
         return 0
     kinds = (len(found.names.tags) - 1) // 2
     display.show(
