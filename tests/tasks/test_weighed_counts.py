@@ -7,7 +7,7 @@ from foretell import tasks
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.storage import seal
 from foretell.tasks.examples import Example
-from foretell.tasks.weighed_counts import WeighedCounts, learn
+from foretell.tasks.weighed_counts import Directory, WeighedCounts, learn
 from tests.tasks.moods import draw
 
 LABELS = ("bad", "good")
@@ -89,3 +89,16 @@ def test_words_add_up_to_the_difference_of_the_scores(learned: WeighedCounts) ->
     shares = float(learned.shares[1] - learned.shares[0])
     assert sum(n for _, n in words) + shares == pytest.approx(np.log(good / bad), rel=1e-3)
     assert max(words, key=lambda word: word[1])[0] in ("lovely", "看", "真", "好")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5_000])
+def test_a_directory_finds_what_is_there_and_nothing_else(count: int) -> None:
+    chance = np.random.default_rng(count)
+    # Some stand close together, and at both ends.
+    edges = np.array([0, 1, 2, 3, 2**64 - 2, 2**64 - 1], np.uint64)
+    drawn = chance.integers(0, 2**64, count, np.uint64)
+    known = np.unique(np.concatenate([drawn, edges[: 2 * count]]))
+    asked = np.concatenate([known, edges, chance.integers(0, 2**64, 500, np.uint64)])
+    places, there = Directory(known).look_up(asked)
+    assert (there == np.isin(asked, known)).all()
+    assert (known[places[there]] == asked[there]).all()
