@@ -12,6 +12,7 @@ from foretell.corpus.pairs import MARK
 from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.noise import Noise, set_noise
+from foretell.storage import seal
 from foretell.tasks.explaining import explain
 from foretell.tasks.networks.encoder import Encoder
 from foretell.tasks.networks.labels import LabelNetwork, NetworkLabels, build
@@ -185,3 +186,12 @@ def test_two_texts_are_read_in_one_go_or_alone_and_any_company_is_the_same(pretr
         turned = predictor.predict([MARK.join(pairs[1].split(MARK)[::-1])])[0]
         assert turned.probabilities != pytest.approx(together[1].probabilities, abs=1e-5)
         assert [word for word, _ in explain(predictor, pairs[0])] == ["lovely", "lovely"]
+
+
+def test_a_network_of_another_version_is_told_so(tmp_path: Path) -> None:
+    seal(tmp_path, {"chosen": "recurrent", "labels": ["a", "b"], "weights": {}})
+    inside = tmp_path / "recurrent"
+    inside.mkdir()
+    seal(inside, {"rung": "recurrent", "labels": ["a", "b"], "encoder": {"teeth": 32}})
+    with pytest.raises(DamagedModel, match="use the version of foretell that wrote it"):
+        tasks.load(tmp_path)

@@ -83,4 +83,15 @@ def _load(folder: Path) -> LabelPredictor:
         raise MissingExtra(
             f'{folder} is a network and needs PyTorch: pip install "foretell[neural]"'
         ) from None
-    return labels.load(folder, facts)
+    try:
+        return labels.load(folder, facts)
+    except (KeyError, TypeError) as problem:
+        raise another_version(folder, problem) from None
+
+
+def another_version(folder: Path, problem: Exception) -> DamagedModel:
+    """The seal fits, so the folder is what someone wrote; but not what this version reads."""
+    return DamagedModel(
+        f"{folder} cannot be read: {type(problem).__name__}: {problem}; train again, or use the "
+        "version of foretell that wrote it"
+    )

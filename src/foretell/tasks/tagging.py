@@ -21,6 +21,7 @@ from foretell.corpus.splits import place_of
 from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
+from foretell.tasks import another_version
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import DEV, Example
 from foretell.tasks.options import LabelOptions, TeachOptions
@@ -243,7 +244,10 @@ def load(folder: Path, rung: str | None = None) -> TagPredictor:
         return TagCounts.load(folder / chosen, facts)
     from foretell.tasks.networks.tags import load as load_network
 
-    return load_network(folder / chosen, facts)
+    try:
+        return load_network(folder / chosen, facts)
+    except (KeyError, TypeError) as problem:
+        raise another_version(folder / chosen, problem) from None
 
 
 def _facts(folder: Path) -> dict[str, Any]:
