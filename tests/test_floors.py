@@ -82,7 +82,7 @@ STARRED = {
     "models/neural/transformer.py",
     "tasks/networks/encoder.py",
     "tasks/networks/encoders.py",
-    "tasks/networks/labels.py",
+    "tasks/networks/label_network.py",
     "tasks/networks/learner.py",
     "tasks/networks/pairs.py",
     "tasks/networks/pretrained.py",

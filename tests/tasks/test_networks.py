@@ -15,7 +15,8 @@ from foretell.models.neural.noise import Noise, set_noise
 from foretell.storage import seal
 from foretell.tasks.explaining import explain
 from foretell.tasks.networks.encoder import Encoder
-from foretell.tasks.networks.labels import LabelNetwork, NetworkLabels, build
+from foretell.tasks.networks.label_network import LabelNetwork
+from foretell.tasks.networks.labels import NetworkLabels, build
 from foretell.tasks.networks.pretrained import PretrainedEncoder
 from foretell.tasks.networks.recurrent import RecurrentEncoder
 from foretell.tasks.options import LabelOptions

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from foretell.corpus.pairs import Pair
 from foretell.models.neural.noise import Dropout
 from foretell.tasks.networks.encoder import Encoder, Notes
-from foretell.tasks.networks.labels import ScoredNetwork, pool
+from foretell.tasks.networks.label_network import ScoredNetwork, pool
 from foretell.tasks.words import split
 
 
