@@ -55,6 +55,6 @@ def test_labels_that_cannot_be_learned_are_refused() -> None:
 
 def test_a_tenth_is_kept_back_and_copies_stand_on_one_side() -> None:
     examples = draw(2_000, 1)
-    learn, dev = keep_back([*examples, *examples], 0)
+    learn, dev = keep_back([*examples, *examples], 0, lambda each: each.text)
     assert len(dev) == pytest.approx(400, rel=0.25)
     assert not {each.text for each in learn} & {each.text for each in dev}

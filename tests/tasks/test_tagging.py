@@ -5,8 +5,8 @@ import pytest
 
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.storage import seal
-from foretell.tasks import tagging
-from foretell.tasks.options import TeachOptions
+from foretell.tasks import labelling, roles, tagging
+from foretell.tasks.options import LabelOptions, TeachOptions
 from foretell.tasks.spans import Span
 from foretell.tasks.tagged import names_of, read_tagged
 from tests.tasks.requests import draw, write
@@ -110,6 +110,20 @@ def test_every_kind_learns_and_what_is_saved_answers_the_same(tmp_path: Path) ->
         assert alone.label is not None
         assert sum(alone.label.probabilities.values()) == pytest.approx(1)
     assert again.predict([]) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [({"budget": "5"}, "cannot read the budget"), ({"adapt": "x"}, "no model x")]
+)
+def test_options_that_cannot_be_used_are_refused_before_anything_is_read(
+    wrong: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    for train_into in (tagging.train_into, roles.train_into):
+        with pytest.raises(ForetellError, match=said):
+            train_into(tmp_path / "m", tmp_path / "nothing.jsonl", TeachOptions(**wrong))
+    with pytest.raises(ForetellError, match=said):
+        labelling.train_into(tmp_path / "m", tmp_path / "nothing.jsonl", LabelOptions(**wrong))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:

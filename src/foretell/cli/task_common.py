@@ -38,7 +38,7 @@ def options_to_read(arguments: Namespace) -> LabelOptions:
 
 def say_record(out: Path) -> None:
     """What training found, on one line; the page stands beside."""
-    from foretell.tasks.labelling import record_of
+    from foretell.tasks.teaching import record_of
 
     write_beside(out)
     say_json(record_of(out))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import TextError
@@ -25,6 +25,9 @@ DEV = 0.1
 """Share of the examples that is kept back for choices where no dev part is given."""
 FEWEST = 20
 """Examples from which anything is learned."""
+
+
+Kind = TypeVar("Kind")
 
 
 class Example(NamedTuple):
@@ -131,11 +134,13 @@ def refuse_unknown(examples: Sequence[Example], labels: Sequence[str]) -> None:
             )
 
 
-def keep_back(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Examples to learn from, and those kept back for choices: by a hash of their texts, so that
-    copies of a text stand on one side."""
-    learn: list[Example] = []
-    dev: list[Example] = []
+def keep_back(
+    examples: Sequence[Kind], seed: int, text: Callable[[Kind], str]
+) -> tuple[list[Kind], list[Kind]]:
+    """Examples to learn from, and those kept back for choices: by a hash of the text of each, so
+    that copies of a text stand on one side."""
+    learn: list[Kind] = []
+    dev: list[Kind] = []
     for example in examples:
-        (dev if place_of(example.text, seed) < DEV else learn).append(example)
+        (dev if place_of(text(example), seed) < DEV else learn).append(example)
     return learn, dev

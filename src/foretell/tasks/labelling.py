@@ -7,16 +7,15 @@ tasks.load("models/mood").predict(["What a film!"])[0].value
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from foretell import tasks
 from foretell.contracts.errors import TextError
 from foretell.contracts.predictor import Label, LabelPredictor
-from foretell.storage import locked, new_folder, refuse_existing
+from foretell.storage import new_folder, refuse_existing
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import (
     keep_back,
@@ -28,9 +27,8 @@ from foretell.tasks.explaining import explain
 from foretell.tasks.measures import LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
 from foretell.tasks.rungs import Tried, compare_answers, try_rungs
-from foretell.tasks.teaching import Begin
+from foretell.tasks.teaching import Begin, refuse_options, working_folder, write_record
 
-RECORD = "task.json"
 MOST_WORDS = 5
 """That decided, of an answer."""
 
@@ -68,33 +66,23 @@ def train_into(
     Raises TextError for examples that cannot be used, OutputExists, MissingExtra.
     """
     refuse_existing(out)
+    refuse_options(options)
     examples = read_labelled(path, options, progress=progress)
     labels = labels_of(examples)
     if options.dev is None:
-        examples, dev = keep_back(examples, options.seed)
+        examples, dev = keep_back(examples, options.seed, lambda each: each.text)
     else:
         dev = read_labelled(Path(options.dev), options)
         refuse_unknown(dev, labels)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
-    work = out.with_name(out.name + ".checkpoints")
-    with locked(work):
+    with working_folder(out) as work:
         choice = try_rungs(examples, dev, labels, options, work, begin=begin, stop=stop)
         found = Labelled(choice.chosen, labels, len(examples), choice.tried)
         with new_folder(out) as folder:
-            record = asdict(found) | {"options": asdict(options), "text": str(path)}
-            said = json.dumps(record, ensure_ascii=False, indent=1)
-            (folder / RECORD).write_text(said + "\n", "utf-8")
+            write_record(folder, found, options, path)
             tasks.write(folder, choice.parts, choice.weights, choice.chosen)
-        for each in work.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
     return found
-
-
-def record_of(folder: Path) -> Any:
-    """What training wrote of itself, for people and programs."""
-    return json.loads((folder / RECORD).read_text("utf-8"))
 
 
 def evaluate(

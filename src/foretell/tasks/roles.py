@@ -11,10 +11,9 @@ tries them. docs/decisions/tasks.md
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,20 +21,19 @@ import numpy as np
 
 from foretell.contracts.errors import DamagedModel, TextError
 from foretell.corpus.readers import ReadReport, files_of
-from foretell.corpus.splits import place_of
 from foretell.evaluation.results import Interval
-from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
+from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import tagging
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import DEV
+from foretell.tasks.examples import keep_back
 from foretell.tasks.options import LabelOptions, TeachOptions
 from foretell.tasks.spans import Span, tags_of
 from foretell.tasks.tag_measures import f1_interval
 from foretell.tasks.tagged import Tagged, TagPredictor, json_records, names_of, spaced
-from foretell.tasks.teaching import Begin
+from foretell.tasks.teaching import Begin, refuse_options, working_folder, write_record
 from foretell.tasks.words import split
 
-RECORD, SENSES = "task.json", "senses.json"
+SENSES = "senses.json"
 FINDER, ROLES = "predicates", "roles"
 PREDICATE = "V"
 """Name of the spans that are predicates."""
@@ -194,51 +192,43 @@ def train_into(
 ) -> LearnedRoles:
     """Learn from sentences, and write the labeller to `out`; as `tagging.train_into`."""
     refuse_existing(out)
+    refuse_options(options)
     sentences = read_sentences(path)
     if options.dev is None:
-        places = [place_of("".join(each.words), options.seed) for each in sentences]
-        dev = [each for each, place in zip(sentences, places, strict=True) if place < DEV]
-        sentences = [each for each, place in zip(sentences, places, strict=True) if place >= DEV]
+        sentences, dev = keep_back(sentences, options.seed, lambda each: "".join(each.words))
     else:
         dev = read_sentences(Path(options.dev))
-    work = out.with_name(out.name + ".checkpoints")
-    with locked(work):
-        with new_folder(out) as folder:
-            finder = _learn(
-                folder / FINDER,
-                map(as_finding, sentences),
-                map(as_finding, dev),
-                options,
-                work / FINDER,
-                begin,
-                stop,
-            )
-            roles = _learn(
-                folder / ROLES,
-                (each for sentence in sentences for each in as_roles(sentence)),
-                (each for sentence in dev for each in as_roles(sentence)),
-                options,
-                work / ROLES,
-                begin,
-                stop,
-            )
-            (folder / SENSES).write_text(json.dumps(count_senses(sentences)), "utf-8")
-            labeller = _open(folder, None)
-            texts = [each.words for each in dev]
-            given = [[frame.word for frame in each.frames] for each in dev]
-            learned = LearnedRoles(
-                finder,
-                roles,
-                measure_roles(dev, labeller.predict(texts, given)),
-                measure_roles(dev, labeller.predict(texts)),
-            )
-            record = asdict(learned) | {"options": asdict(options), "text": str(path)}
-            said = json.dumps(record, ensure_ascii=False, indent=1)
-            (folder / RECORD).write_text(said + "\n", "utf-8")
-            seal(folder, {"task": "roles"})
-        for each in work.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
+    with working_folder(out) as work, new_folder(out) as folder:
+        finder = _learn(
+            folder / FINDER,
+            map(as_finding, sentences),
+            map(as_finding, dev),
+            options,
+            work / FINDER,
+            begin,
+            stop,
+        )
+        roles = _learn(
+            folder / ROLES,
+            (each for sentence in sentences for each in as_roles(sentence)),
+            (each for sentence in dev for each in as_roles(sentence)),
+            options,
+            work / ROLES,
+            begin,
+            stop,
+        )
+        (folder / SENSES).write_text(json.dumps(count_senses(sentences)), "utf-8")
+        labeller = _open(folder, None)
+        texts = [each.words for each in dev]
+        given = [[frame.word for frame in each.frames] for each in dev]
+        learned = LearnedRoles(
+            finder,
+            roles,
+            measure_roles(dev, labeller.predict(texts, given)),
+            measure_roles(dev, labeller.predict(texts)),
+        )
+        write_record(folder, learned, options, path)
+        seal(folder, {"task": "roles"})
     return learned
 
 

@@ -7,9 +7,8 @@ load(Path("models/requests")).predict([split("a flight to New York")])[0].spans
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -17,13 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
-from foretell.corpus.splits import place_of
 from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
-from foretell.storage import check_seal, locked, new_folder, refuse_existing, seal
+from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import another_version
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import DEV, Example
+from foretell.tasks.examples import Example, keep_back
 from foretell.tasks.options import LabelOptions, TeachOptions
 from foretell.tasks.spans import Span, tags_of
 from foretell.tasks.tag_counts import TagCounts, count_tags
@@ -37,11 +35,17 @@ from foretell.tasks.tagged import (
     read_tagged,
     refuse_unknown_names,
 )
-from foretell.tasks.teaching import Begin, Data, teach_networks
+from foretell.tasks.teaching import (
+    Begin,
+    Data,
+    refuse_options,
+    teach_networks,
+    working_folder,
+    write_record,
+)
 from foretell.tasks.weighed_counts import WeighedCounts, learn
 from foretell.tasks.words import split
 
-RECORD = "task.json"
 RUNGS = ("count", "recurrent", "adapted")
 
 
@@ -85,28 +89,21 @@ def train_into(
     Raises TextError for examples that cannot be used, OutputExists, MissingExtra.
     """
     refuse_existing(out)
+    refuse_options(options)
     examples = read_tagged(path)
     if options.dev is None:
-        places = [place_of("".join(each.words), options.seed) for each in examples]
-        dev = [each for each, place in zip(examples, places, strict=True) if place < DEV]
-        examples = [each for each, place in zip(examples, places, strict=True) if place >= DEV]
+        examples, dev = keep_back(examples, options.seed, lambda each: "".join(each.words))
     else:
         dev = read_tagged(Path(options.dev))
     names = names_of(examples)
     refuse_unknown_names(dev, names)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
-    work = out.with_name(out.name + ".checkpoints")
-    with locked(work):
+    with working_folder(out) as work:
         parts, found = learn_tags(examples, dev, names, options, work, begin=begin, stop=stop)
         with new_folder(out) as folder:
-            record = asdict(found) | {"options": asdict(options), "text": str(path)}
-            said = json.dumps(record, ensure_ascii=False, indent=1)
-            (folder / RECORD).write_text(said + "\n", "utf-8")
+            write_record(folder, found, options, path)
             write(folder, parts, found)
-        for each in work.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
     return found
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foretell.contracts.errors import MissingExtra
 from foretell.contracts.learner import Budget
+from foretell.storage import locked, refuse_existing
 from foretell.tasks.options import TeachOptions
 from foretell.training.fit import Glance, Run, fit
 
@@ -17,11 +21,37 @@ if TYPE_CHECKING:
     from foretell.tasks.networks.encoder import Encoder
     from foretell.tasks.networks.learner import TaskNetwork
 
+RECORD = "task.json"
 Watch = Callable[[Glance], None]
 Begin = Callable[[str], Watch]
 """Told the name of what begins to learn."""
 Make = Callable[["Encoder", float], "TaskNetwork"]
 """Puts a head on an encoder, with so much dropout."""
+
+
+@contextmanager
+def working_folder(out: Path) -> Iterator[Path]:
+    """OUT.checkpoints, held by this process; what stands in it goes when all is well. Raises
+    OutputExists if something stands at `out`, or another process works on it."""
+    refuse_existing(out)
+    work = out.with_name(out.name + ".checkpoints")
+    with locked(work):
+        yield work
+        for each in work.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+
+
+def write_record(folder: Path, found: Any, options: TeachOptions, path: Path) -> None:
+    """What training found (a dataclass), for people, pages and programs."""
+    record = asdict(found) | {"options": asdict(options), "text": str(path)}
+    said = json.dumps(record, ensure_ascii=False, indent=1)
+    (folder / RECORD).write_text(said + "\n", "utf-8")
+
+
+def record_of(folder: Path) -> Any:
+    """What `write_record` wrote."""
+    return json.loads((folder / RECORD).read_text("utf-8"))
 
 
 class Taught(NamedTuple):
@@ -37,6 +67,17 @@ class Data(NamedTuple):
     dev: Sequence[Any]
     words: Iterable[Sequence[str]]
     """All that stand in the examples."""
+
+
+def refuse_options(options: TeachOptions) -> None:
+    """Raise ForetellError for a budget or a pretrained model that cannot be used, MissingExtra:
+    before anything is read or learned."""
+    Budget.parse(options.budget)
+    networks_for(options)
+    if options.adapt is not None:
+        from foretell.tasks.networks.pretrained import open_base
+
+        open_base(options.adapt)
 
 
 def networks_for(options: TeachOptions) -> list[str]:

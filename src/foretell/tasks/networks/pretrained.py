@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from foretell.contracts.errors import DamagedModel, ForetellError
+from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.pairs import MARK
 from foretell.interop.doors import open_model
 from foretell.models.neural.low_rank import attach
@@ -49,6 +50,17 @@ class Prepared:
     """(S, D) what the frozen layers made of it."""
 
 
+def open_base(model: str) -> tuple[Transformer, Tokenizer]:
+    """What can be adapted. model: as for `open_model`. Raises as it does, and ForetellError for a
+    model that is no transformer."""
+    opened = open_model(model)
+    if not isinstance(opened, NeuralModel) or not isinstance(opened.network, Transformer):
+        raise ForetellError(
+            f"{model} is a {opened.family}; a transformer can be adapted: gpt, gpt2 or llama"
+        )
+    return opened.network, opened.tokenizer
+
+
 class PretrainedEncoder(Encoder):
     """See the module."""
 
@@ -56,12 +68,7 @@ class PretrainedEncoder(Encoder):
         """model: as for `open_model`. fingerprint: what it must be. Raises ForetellError for a
         model that is no transformer, or another one."""
         super().__init__()
-        opened = open_model(model)
-        if not isinstance(opened, NeuralModel) or not isinstance(opened.network, Transformer):
-            raise ForetellError(
-                f"{model} is a {opened.family}; a transformer can be adapted: gpt, gpt2 or llama"
-            )
-        self.network, self.tokenizer = opened.network, opened.tokenizer
+        self.network, self.tokenizer = open_base(model)
         self.width = self.network.hidden
         found = self._fingerprint()
         if fingerprint not in (None, found):
