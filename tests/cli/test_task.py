@@ -156,3 +156,14 @@ def test_roles(here: Path, run: Run) -> None:
     assert run(*predict, "--out", "found.tsv").code == 0
     assert (here / "found.tsv").read_text("utf-8") == run(*predict).out
     assert json.loads(run(*predict, "--json").out)["predicates"][0]["sense"] == "see.01"
+
+
+def test_labels_that_look_like_markup_are_told_as_they_are(here: Path, run: Run) -> None:
+    rows = [
+        f"{word} {n},{label}" for n in range(40) for word in ("x", "y") for label in ("[/a]", "b")
+    ]
+    (here / "a.csv").write_text("\n".join(["text,label", *rows]), "utf-8")
+    said = run("task", "classify", "train", "a.csv", "--out", "m", "--budget", "1 passes")
+    assert said.code == 0, said.err
+    assert "[/a]" in said.out
+    assert "[/a]" in run("task", "classify", "evaluate", "m", "a.csv").out

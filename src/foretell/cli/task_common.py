@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from foretell.cli.progress import Display
 from foretell.evaluation.results import Interval
@@ -88,6 +89,12 @@ def say_next(display: Display, name: str, out: Path, options: LabelOptions, *, f
             ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
         )
     )
+
+
+def say_lines(display: Display, *lines: str) -> None:
+    """As they are: labels and paths may hold what rich would take for markup."""
+    for line in lines:
+        display.out.print(Text(line), soft_wrap=True)
 
 
 def table_of(headings: Iterable[str]) -> Table:

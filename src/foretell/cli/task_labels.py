@@ -59,7 +59,7 @@ def add_predict(parser: ArgumentParser) -> None:
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_common import places, say_next, say_record
+    from foretell.cli.task_common import places, say_lines, say_next, say_record
     from foretell.tasks.labelling import train_into
 
     data, out = places(name, arguments)
@@ -71,13 +71,13 @@ def train(name: str, arguments: Namespace) -> int:
     if arguments.json:
         say_record(out)
         return 0
-    display.show(
-        f"{out}: {found.rung}, {len(found.labels)} labels from {found.examples:,} examples"
+    say_lines(
+        display,
+        f"{out}: {found.rung}, {len(found.labels)} labels from {found.examples:,} examples",
+        "On the part kept back, by which it was chosen:",
     )
-    display.show("On the part kept back, by which it was chosen:")
     display.show(_table(found.tried))
-    for line in _lines(found.dev):
-        display.show(line)
+    say_lines(display, *_lines(found.dev))
     second = "" if options.second is None else f" --second {options.second}"
     fields = f" --text {options.text}{second} --label {options.label}"
     say_next(display, name, out, options, fields=fields)
@@ -120,7 +120,7 @@ def compare(name: str, arguments: Namespace) -> int:
 def evaluate(name: str, arguments: Namespace) -> int:
     from foretell import tasks
     from foretell.cli.progress import Display
-    from foretell.cli.task_common import options_to_read, say_json
+    from foretell.cli.task_common import options_to_read, say_json, say_lines
     from foretell.tasks.labelling import evaluate as hold
 
     predictor, options = tasks.load(arguments.model, arguments.rung), options_to_read(arguments)
@@ -129,8 +129,7 @@ def evaluate(name: str, arguments: Namespace) -> int:
     if arguments.json:
         say_json(asdict(found))
         return 0
-    for line in _lines(found):
-        display.show(line)
+    say_lines(display, *_lines(found))
     return 0
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_common import places, say_next, say_record
+    from foretell.cli.task_common import places, say_lines, say_next, say_record
     from foretell.tasks.roles import train_into
 
     data, out = places(name, arguments)
@@ -28,19 +28,18 @@ def train(name: str, arguments: Namespace) -> int:
     if arguments.json:
         say_record(out)
         return 0
-    display.show(f"{out}: on the part kept back, by which it was chosen")
+    say_lines(display, f"{out}: on the part kept back, by which it was chosen")
     for said, learned in (("predicates", found.finder), ("roles of a predicate", found.roles)):
-        display.show(f"{said}, {learned.examples:,} examples")
+        say_lines(display, f"{said}, {learned.examples:,} examples")
         display.show(table(learned.tried))
-    for line in _lines(found.given, found.found):
-        display.show(line)
+    say_lines(display, *_lines(found.given, found.found))
     say_next(display, name, out, options, fields="")
     return 0
 
 
 def evaluate(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display
-    from foretell.cli.task_common import say_json
+    from foretell.cli.task_common import say_json, say_lines
     from foretell.tasks import roles
 
     labeller = roles.load(Path(arguments.model), arguments.rung)
@@ -48,8 +47,7 @@ def evaluate(name: str, arguments: Namespace) -> int:
     if arguments.json:
         say_json({"given": asdict(given), "found": asdict(found)})
         return 0
-    for line in _lines(given, found):
-        Display().show(line)
+    say_lines(Display(), *_lines(given, found))
     return 0
 
 

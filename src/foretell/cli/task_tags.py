@@ -26,7 +26,7 @@ WORST = 5
 
 def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display, Stop
-    from foretell.cli.task_common import places, say_next, say_record
+    from foretell.cli.task_common import places, say_lines, say_next, say_record
     from foretell.tasks.tagging import train_into
 
     if arguments.second is not None:
@@ -39,22 +39,22 @@ def train(name: str, arguments: Namespace) -> int:
         say_record(out)
         return 0
     kinds = (len(found.names.tags) - 1) // 2
-    display.show(
+    say_lines(
+        display,
         f"{out}: {found.rung}, {kinds} kinds of spans and {len(found.names.labels)} labels from "
-        f"{found.examples:,} examples"
+        f"{found.examples:,} examples",
+        "On the part kept back, by which it was chosen:",
     )
-    display.show("On the part kept back, by which it was chosen:")
     display.show(table(found.tried))
     best = next(each for each in found.tried if each.rung == found.rung)
-    for line in _lines(best.measures):
-        display.show(line)
+    say_lines(display, *_lines(best.measures))
     say_next(display, name, out, options, fields="")
     return 0
 
 
 def evaluate(name: str, arguments: Namespace) -> int:
     from foretell.cli.progress import Display
-    from foretell.cli.task_common import say_json
+    from foretell.cli.task_common import say_json, say_lines
     from foretell.tasks import tagging
 
     if not _has_spans(arguments.model):
@@ -64,8 +64,7 @@ def evaluate(name: str, arguments: Namespace) -> int:
     if arguments.json:
         say_json(asdict(found))
         return 0
-    for line in _lines(found):
-        Display().show(line)
+    say_lines(Display(), *_lines(found))
     return 0
 
 

@@ -3,15 +3,15 @@ by side, and what was taken for what. From the record in the model's folder; run
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from foretell.storage import write_text
+from foretell.tasks.teaching import record_of
 
-PAGE, RECORD = "report.html", "task.json"
+PAGE = "report.html"
 MOST = 25
 """Labels or names that a table shows; the others are counted together."""
 SHADES = 7
@@ -24,8 +24,7 @@ def write_beside(model: Path) -> Path | None:
     """The page in the folder of the model that it is about, which is whole without it; None if
     there is no room."""
     try:
-        record = json.loads((model / RECORD).read_text("utf-8"))
-        write_text(model / PAGE, render(model.name, record))
+        write_text(model / PAGE, render(model.name, record_of(model)))
     except OSError:
         return None
     return model / PAGE

@@ -54,7 +54,6 @@ class RecurrentEncoder(Encoder):
         hidden: int = 128,
         dropout: float = 0.3,
         thinned: float = 0.2,
-        layers: int = 1,
     ) -> None:
         """rows: of the table. hidden: of each direction. dropout: of vectors of words. thinned: how
         much of the rows of a word is left out while learning."""
@@ -65,13 +64,10 @@ class RecurrentEncoder(Encoder):
             "hidden": hidden,
             "dropout": dropout,
             "thinned": thinned,
-            "layers": layers,
         }
         self.width = 2 * hidden
         self.table = nn.EmbeddingBag(rows, width, mode="sum", sparse=True, include_last_offset=True)
-        self.cells = nn.GRU(
-            width, hidden, layers, bidirectional=True, batch_first=True, dropout=0.0
-        )
+        self.cells = nn.GRU(width, hidden, bidirectional=True, batch_first=True)
         self.thinning, self.drop = Thinning(thinned), Dropout(dropout, variational=True)
         self._hashes: dict[str, list[int]] = {}
         self.reset()
