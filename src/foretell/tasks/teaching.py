@@ -139,7 +139,7 @@ def _teach(
     run = fit(
         ExampleLearner(network, recipe.settings(options.seed)),
         as_lines(data.examples),
-        budget=replace(budget, passes=budget.passes or recipe.passes),
+        budget=replace(budget, passes=budget.passes or recipe.passes_over(len(data.examples))),
         held_out=["\n".join(as_lines(data.dev))],
         checkpoints=work,
         watch=watch,

@@ -17,8 +17,14 @@ class Recipe:
     dropout: float
     """Of what the head reads."""
     passes: int
+    least_updates: int
+    """For which few examples are read more often."""
     low: bool
     """True if it may multiply matrices in bfloat16."""
+
+    def passes_over(self, examples: int) -> int:
+        """How often so many are read, if the time allows."""
+        return max(self.passes, -(-self.least_updates * self.rows // max(1, examples)))
 
     def settings(self, seed: int) -> GradientSettings:
         return GradientSettings(
@@ -35,6 +41,6 @@ class Recipe:
 
 
 RECIPES = {
-    "recurrent": Recipe(32, 3e-3, 0.01, dropout=0.3, passes=8, low=False),
-    "adapted": Recipe(16, 1e-3, 0.0, dropout=0.1, passes=4, low=True),
+    "recurrent": Recipe(32, 3e-3, 0.01, dropout=0.3, passes=8, least_updates=300, low=False),
+    "adapted": Recipe(16, 1e-3, 0.0, dropout=0.1, passes=4, least_updates=100, low=True),
 }
