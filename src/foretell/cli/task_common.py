@@ -15,7 +15,7 @@ from foretell.cli.progress import Display
 from foretell.evaluation.results import Interval
 from foretell.report.task_pages import write_beside
 from foretell.tasks.answering import Answer, write_answers
-from foretell.tasks.options import LabelOptions
+from foretell.tasks.options import LabelOptions, ReadOptions
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -26,7 +26,8 @@ def places(name: str, arguments: Namespace) -> tuple[Path, Path]:
     from foretell.storage import refuse_existing
 
     data = Path(arguments.data)
-    out = Path(arguments.out or Path("models") / f"{data.stem}-{name}")
+    stem = Path(arguments.data.partition(",")[0]).stem
+    out = Path(arguments.out or Path("models") / f"{stem}-{name}")
     refuse_existing(out)
     return data, out
 
@@ -79,7 +80,7 @@ def say_answers(
     return 0
 
 
-def say_next(display: Display, name: str, out: Path, options: LabelOptions, *, fields: str) -> None:
+def say_next(display: Display, name: str, out: Path, options: ReadOptions, *, fields: str) -> None:
     """What to look at after training, and what to type. fields: how examples are read."""
     page = write_beside(out)
     display.show_commands(

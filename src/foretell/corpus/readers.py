@@ -69,12 +69,14 @@ def read_documents(
     report: ReadReport | None = None,
     cut: Cut | None = None,
     numbers: bool = False,
+    joined: str = "\n",
 ) -> Iterator[Document]:
     """Documents of a file or folder, in order, holding no more than one of them (for .txt: file).
 
-    field: which field of a record, or column of a table, is the text; a list of strings is joined
-    by newlines, null is an empty text. None: `text`, or the only column of a table. Tables need a
-    line of column names. In a folder that mixes records and plain text, field is for the records.
+    field: which field of a record, or column of a table, is the text; a list of strings is one
+    text, with `joined` between them, null is an empty text. None: `text`, or the only column of a
+    table. Tables need a line of column names. In a folder that mixes records and plain text, field
+    is for the records.
     progress: called with bytes read and bytes in all, as they lie on disk.
     cut: makes several documents of each plain text file, which is then not held whole either; they
     are named `notes.txt#1`, `notes.txt#2` ... None: the file is one.
@@ -96,17 +98,28 @@ def read_documents(
             f"{path} is plain text and has no field {field!r}; leave the field out, or give "
             ".jsonl, .json, .csv, .tsv or .parquet"
         )
-    return _read(path, files, field, progress or (lambda done, total: None), report, cut, numbers)
+    progress = progress or (lambda done, total: None)
+    taken = _Taken(field, cut, numbers, joined)
+    return _read(path, files, taken, progress, report)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What is made of a file; see `read_documents`."""
+
+    field: str | None
+    cut: Cut | None
+    numbers: bool
+    joined: str
+
+
+def is_plain(path: Path) -> bool:
+    """True of a file that holds no records, by its name."""
+    return path.is_file() and _suffix(path) not in _RECORDS
 
 
 def _read(
-    root: Path,
-    files: list[Path],
-    field: str | None,
-    progress: _Progress,
-    report: ReadReport,
-    cut: Cut | None,
-    numbers: bool,
+    root: Path, files: list[Path], taken: _Taken, progress: _Progress, report: ReadReport
 ) -> Iterator[Document]:
     sizes = [file.stat().st_size for file in files]
     done, total, documents = 0, sum(sizes), 0
@@ -115,7 +128,7 @@ def _read(
         name = file.relative_to(root).as_posix() if root.is_dir() else file.name
         try:
             with open_bytes(file) as raw:
-                for document in _read_file(raw, file, name, field, cut, numbers):
+                for document in _read_file(raw, file, name, taken):
                     documents += 1
                     yield document
                     progress(done + min(raw.tell(), size), total)
@@ -160,22 +173,20 @@ def _suffix(path: Path) -> str:
     return (path.with_suffix("") if compressed else path).suffix.lower()
 
 
-def _read_file(
-    raw: BinaryIO, path: Path, name: str, field: str | None, cut: Cut | None, numbers: bool
-) -> Iterator[Document]:
+def _read_file(raw: BinaryIO, path: Path, name: str, taken: _Taken) -> Iterator[Document]:
     reader = _RECORDS.get(_suffix(path))
     if reader is None:
         pieces = decoded(raw, path)
-        if cut is None:
+        if taken.cut is None:
             yield Document("".join(pieces), name)
             return
-        for number, text in enumerate(cut(pieces), 1):
+        for number, text in enumerate(taken.cut(pieces), 1):
             yield Document(text, f"{name}#{number}")
         return
-    for number, value in reader(raw, path, field):
+    for number, value in reader(raw, path, taken.field):
         if isinstance(value, list) and all(isinstance(line, str) for line in value):
-            value = "\n".join(value)
-        if numbers and isinstance(value, int | float):
+            value = taken.joined.join(value)
+        if taken.numbers and isinstance(value, int | float):
             value = str(value)
         if not isinstance(value, str | None):
             raise TextError(f"{path}:{number}: the field is no text. Name another with --field")

@@ -39,7 +39,7 @@ def render(name: str, record: Record) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((folder / "task.html.j2").read_text("utf-8"))
-    build = _roles if "finder" in record else _tags if "names" in record else _labels
+    build = next((each for mark, each in BUILDERS.items() if mark in record), _labels)
     page = template.render(
         title=name, style=(folder / "page.css").read_text("utf-8"), **build(record)
     )
@@ -206,3 +206,35 @@ def _roles(record: Record) -> Record:
             _names(roles["names"]),
         ],
     }
+
+
+def _texts(record: Record) -> Record:
+    best = _chosen(record)["measures"]
+    rows = [
+        {
+            "best": each["rung"] == record["rung"],
+            "cells": [
+                each["rung"],
+                _percent(each["measures"]["score"]),
+                *(f"{value:.1f}" for value in each["measures"]["others"].values()),
+                _apart(each["behind"]),
+                f"{each['seconds']:.0f}",
+            ],
+        }
+        for each in record["tried"]
+    ]
+    headings = ("", best["name"], *best["others"], "against the best", "seconds")
+    return {
+        "answer": f"{record['rung']}: {best['name']} {_percent(best['score'])} over "
+        f"{best['texts']:,} texts",
+        "under": f"{record['examples']:,} examples. {KEPT_BACK}",
+        "sections": [_table("Kinds of models", headings, rows, best["signature"])],
+    }
+
+
+def _percent(interval: Record) -> str:
+    return f"{interval['value']:.1f} [{interval['low']:.1f}, {interval['high']:.1f}]"
+
+
+BUILDERS = {"finder": _roles, "names": _tags, "task": _texts}
+"""By what only records of a kind have."""

@@ -14,7 +14,7 @@ from foretell.contracts.errors import OutputExists
 from foretell.corpus.readers import ReadReport, files_of
 from foretell.storage import check_seal, locked, refuse_existing, write_text
 from foretell.tasks.examples import read_texts
-from foretell.tasks.options import LabelOptions
+from foretell.tasks.options import ReadOptions
 
 AT_ONCE = 1_000
 """Rows that are read and answered together."""
@@ -34,7 +34,7 @@ class Answer(Protocol):
 
 def blocks(
     path: Path,
-    options: LabelOptions,
+    options: ReadOptions,
     *,
     after: int,
     progress: Callable[[int, int], None] | None,

@@ -15,10 +15,11 @@ from typing import NamedTuple, TypeVar
 
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import TextError
+from foretell.corpus.encodings import lines_of
 from foretell.corpus.pairs import MARK
-from foretell.corpus.readers import NoSuchField, read_documents
+from foretell.corpus.readers import NoSuchField, is_plain, read_documents
 from foretell.corpus.splits import place_of
-from foretell.tasks.options import LabelOptions
+from foretell.tasks.options import LabelOptions, ReadOptions
 
 MOST_LABELS = 1_000
 DEV = 0.1
@@ -58,7 +59,7 @@ def read_labelled(
 
 def read_texts(
     path: Path,
-    options: LabelOptions,
+    options: ReadOptions,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Document]:
@@ -88,15 +89,24 @@ def read_column(
     option: str,
     *,
     progress: Callable[[int, int], None] | None = None,
+    joined: str = "\n",
 ) -> Iterator[Document]:
-    """One field of every row, in order, as it is spelled. option: by which a user names it.
+    """One field of every row, in order, as it is spelled, or every line of a plain file. option: by
+    which a user names it; joined: what stands between the texts of a list.
 
     Raises TextError, as the rows are taken.
     """
+    if is_plain(path):
+        yield from read_documents(path, cut=_lines, progress=progress)
+        return
     try:
-        yield from read_documents(path, field=name, progress=progress, numbers=True)
+        yield from read_documents(path, field=name, progress=progress, numbers=True, joined=joined)
     except NoSuchField as problem:
         raise NoSuchField(problem.where, problem.wanted, problem.fields, option) from None
+
+
+def _lines(pieces: Iterator[str]) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in lines_of(pieces))
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:

@@ -20,12 +20,26 @@ class TeachOptions:
 
 
 @dataclass(frozen=True)
-class LabelOptions(TeachOptions):
-    """Where texts and labels stand."""
+class ReadOptions(TeachOptions):
+    """Where texts stand."""
 
     text: str = "text"
-    """Column or key that holds the text."""
+    """Column or key that holds the text; of plain files a line is a text."""
     second: str | None = None
-    """Column or key that holds a second text, where labels are for what two say of each other."""
+    """Column or key that holds a second text, where answers are for what two say of each other."""
+
+
+@dataclass(frozen=True)
+class LabelOptions(ReadOptions):
+    """Where texts and labels stand."""
+
     label: str = "label"
     """Column or key that holds the label."""
+
+
+@dataclass(frozen=True)
+class TextOptions(ReadOptions):
+    """Where texts stand, and what is to be written."""
+
+    target: str = "target"
+    """Column or key that holds what is to be written; a list of texts: each is as good."""

@@ -80,12 +80,36 @@ def refuse_options(options: TeachOptions) -> None:
         open_base(options.adapt)
 
 
-def networks_for(options: TeachOptions) -> list[str]:
-    """Those that can be tried here. Raises MissingExtra if one is asked for and cannot."""
+def networks_for(options: TeachOptions, scratch: str = "recurrent") -> list[str]:
+    """Those that can be tried here. scratch: the one that learns from nothing. Raises MissingExtra
+    if one is asked for and cannot."""
     there = find_spec("torch") is not None and find_spec("safetensors") is not None
     if options.adapt is not None and not there:
         raise MissingExtra('networks need PyTorch: pip install "foretell[neural]"')
-    return [*(["recurrent"] if there else []), *(["adapted"] if options.adapt else [])]
+    return [*([scratch] if there else []), *(["adapted"] if options.adapt else [])]
+
+
+def teach_in_turn(
+    rungs: Sequence[str],
+    options: TeachOptions,
+    work: Path,
+    teach: Callable[[str, Budget, Path, Watch | None], Taught],
+    *,
+    begin: Begin | None = None,
+) -> Iterator[Taught]:
+    """Each kind of network, when it has learned, within one budget for all. teach: does it, with a
+    folder for checkpoints."""
+    left = Budget.parse(options.budget)
+    for index, rung in enumerate(rungs):
+        watch = None if begin is None else begin(rung)
+        budget = left
+        if left.seconds is not None:
+            # What one does not need is for those after it.
+            budget = replace(left, seconds=left.seconds / (len(rungs) - index))
+        taught = teach(rung, budget, work / rung, watch)
+        if left.seconds is not None:
+            left = replace(left, seconds=max(1.0, round(left.seconds - taught.run.seconds)))
+        yield taught
 
 
 def teach_networks(
@@ -97,19 +121,12 @@ def teach_networks(
     begin: Begin | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Taught]:
-    """Each kind of network, when it has learned. work: folder for checkpoints."""
-    rungs = networks_for(options)
-    left = Budget.parse(options.budget)
-    for index, rung in enumerate(rungs):
-        watch = None if begin is None else begin(rung)
-        budget = left
-        if left.seconds is not None:
-            # What one does not need is for those after it.
-            budget = replace(left, seconds=left.seconds / (len(rungs) - index))
-        taught = _teach(rung, make, data, options, budget, work / rung, watch, stop)
-        if left.seconds is not None:
-            left = replace(left, seconds=max(1.0, round(left.seconds - taught.run.seconds)))
-        yield taught
+    """Each kind of network that reads both ways, as `teach_in_turn`."""
+
+    def teach(rung: str, budget: Budget, folder: Path, watch: Watch | None) -> Taught:
+        return _teach(rung, make, data, options, budget, folder, watch, stop)
+
+    return teach_in_turn(networks_for(options), options, work, teach, begin=begin)
 
 
 def _teach(

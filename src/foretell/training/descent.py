@@ -45,6 +45,9 @@ class GradientSettings:
     """Share of the budget, at its end, over which the learning rate falls to nothing."""
     clip: float = 1.0
     """Largest norm of a gradient."""
+    label_smoothing: float = 0.0
+    """Share of each target that is spread over the vocabulary (Szegedy et al. 2016), where nothing
+    but the best answer is wanted; probabilities of a language model suffer by it."""
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     rows_at_once: int | None = None

@@ -47,7 +47,7 @@ class GradientLearner(Descent):
     ) -> None:
         """origin: what it began with, for weights that are not drawn from the seed."""
         # It shards, so it comes before the optimisers.
-        self._objective = Objective(network, ranks)
+        self._objective = Objective(network, ranks, label_smoothing=settings.label_smoothing)
         super().__init__(network, settings, ranks)
         self.origin = origin
         self.tokenizer = tokenizer

@@ -24,9 +24,10 @@ from foretell.training.sharding import shard
 class _Nats(nn.Module):
     """Holds the network, so that PyTorch's engines see one forward pass."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, label_smoothing: float) -> None:
         super().__init__()
         self.network = network
+        self.label_smoothing = label_smoothing
 
     def forward(self, batch: Batch, memory: Any, low: bool) -> tuple[Tensor, Any]:
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
@@ -42,7 +43,9 @@ class _Nats(nn.Module):
                 scored = torch.from_numpy(batch.scored)
                 hidden, targets = hidden[scored], _tensor(batch.targets)[scored]
             logits = self.network.logits(hidden)
-        nats = F.cross_entropy(logits.float(), targets, reduction="sum")
+        nats = F.cross_entropy(
+            logits.float(), targets, reduction="sum", label_smoothing=self.label_smoothing
+        )
         return nats, None if memory is None else memory.detach()
 
 
@@ -52,9 +55,9 @@ class Objective:
     Makes DTensors of the parameters of a network that is sharded, so comes before its optimisers.
     """
 
-    def __init__(self, network: Network, ranks: Ranks) -> None:
+    def __init__(self, network: Network, ranks: Ranks, *, label_smoothing: float = 0.0) -> None:
         self.ranks = ranks
-        self._nats: nn.Module = _Nats(network)
+        self._nats: nn.Module = _Nats(network, label_smoothing)
         self._sparse = [
             cast(nn.Parameter, module.weight)
             for module in network.modules()

@@ -11,7 +11,7 @@ Embeddings and the softmax are left alone. Shapes: R the rank.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 
 import torch
@@ -83,6 +83,15 @@ def changes(network: Network) -> dict[str, Tensor]:
         found[f"{name}.A"] = part.down.detach()
         found[f"{name}.B"] = part.scale * part.up.detach()
     return found
+
+
+@torch.no_grad()
+def apply_changes(network: Network, parts: Mapping[str, Tensor]) -> None:
+    """Add what `changes` gave, NAME.A (R, in) and NAME.B (out, R), to the matrices of the network
+    that it was learned beside. Raises KeyError or RuntimeError if it is another one."""
+    matrices = dict(network.named_parameters())
+    for name in (key.removesuffix(".A") for key in parts if key.endswith(".A")):
+        matrices[f"{name}.weight"].add_(parts[f"{name}.B"] @ parts[f"{name}.A"])
 
 
 def _parts(network: Network) -> Iterator[tuple[str, LowRank]]:

@@ -61,6 +61,20 @@ def open_base(model: str) -> tuple[Transformer, Tokenizer]:
     return opened.network, opened.tokenizer
 
 
+def fingerprint_of(network: Transformer, tokenizer: Tokenizer) -> str:
+    """Of some of the weights, and the tokenizer."""
+    digest = sha256(tokenizer.fingerprint.encode())
+    for weight in list(network.parameters())[1:8]:
+        digest.update(weight.detach().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def refuse_another(model: str, found: str, wanted: str | None) -> None:
+    """Raise DamagedModel if the fingerprint of what was opened is not the one that is wanted."""
+    if wanted not in (None, found):
+        raise DamagedModel(f"{model} is not the model that this was learned beside")
+
+
 class PretrainedEncoder(Encoder):
     """See the module."""
 
@@ -70,9 +84,8 @@ class PretrainedEncoder(Encoder):
         super().__init__()
         self.network, self.tokenizer = open_base(model)
         self.width = self.network.hidden
-        found = self._fingerprint()
-        if fingerprint not in (None, found):
-            raise DamagedModel(f"{model} is not the model that this was learned beside")
+        found = fingerprint_of(self.network, self.tokenizer)
+        refuse_another(model, found, fingerprint)
         self.facts = {"model": model, "fingerprint": found}
         blocks = self.network.blocks
         self.lower = round(LOWER * len(blocks))
@@ -81,13 +94,6 @@ class PretrainedEncoder(Encoder):
         self.marked = nn.Parameter(torch.zeros(self.width))
         self.room = 0
         self._tokens: dict[str, list[int]] = {}
-
-    def _fingerprint(self) -> str:
-        """Of some of the weights, and the tokenizer."""
-        digest = sha256(self.tokenizer.fingerprint.encode())
-        for weight in list(self.network.parameters())[1:8]:
-            digest.update(weight.detach().float().numpy().tobytes())
-        return digest.hexdigest()[:16]
 
     def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Prepared:
         tokens, ends = [self.network.first_token(self.tokenizer)], []

@@ -1,0 +1,328 @@
+"""Texts made of texts: translations, summaries, answers. Train, evaluate, predict.
+
+train_into(Path("models/de"), Path("pairs.csv"), "translate", TextOptions(text="en", target="de"))
+load(Path("models/de")).write(["A dog runs."])[0][0].text
+
+lead         the first sentence, of summaries            `extracts`
+count        what was written for the most similar text  `memory`; of summaries the best sentence
+transformer  a GPT that learns from nothing              `networks.writers`
+adapted      a pretrained model with low-rank parts      `networks.writers`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra, TextError
+from foretell.contracts.learner import Budget
+from foretell.evaluation.results import Interval
+from foretell.storage import check_seal, new_folder, refuse_existing, seal
+from foretell.tasks import another_version, extracts, memory
+from foretell.tasks.answering import blocks
+from foretell.tasks.examples import keep_back
+from foretell.tasks.options import ReadOptions, TextOptions
+from foretell.tasks.teaching import (
+    Begin,
+    Taught,
+    Watch,
+    networks_for,
+    refuse_options,
+    teach_in_turn,
+    working_folder,
+    write_record,
+)
+from foretell.tasks.text_measures import SCALES, Scale, TextMeasures
+from foretell.tasks.texts import TextExample, Writer, Written, read_examples, refuse_few
+
+RUNGS = ("lead", "count", "transformer", "adapted")
+"""From the quickest to the slowest."""
+AS_GOOD = 0.01
+"""Share of the score by which a more costly kind has to be better."""
+MOST_CHOSEN_BY = 300
+"""Texts of the dev part that are written for, since writing takes time."""
+
+
+class Application(NamedTuple):
+    scale: str
+    """By which choices are made."""
+    instruction: str
+    """What a pretrained model is told before a text."""
+
+
+APPLICATIONS = {
+    "translate": Application("bleu", "Translate:"),
+    "summarize": Application("rouge", "Summarize in one sentence:"),
+    "answer": Application("f1", "Answer in a few words:"),
+}
+
+
+@dataclass(frozen=True)
+class TriedWriter:
+    """One kind, as it did on the dev part."""
+
+    rung: str
+    seconds: float
+    """That it learned for."""
+    ended: str
+    measures: TextMeasures
+    behind: Interval | None = None
+    """Its score minus that of the best, over the same texts; None of the best itself."""
+
+
+@dataclass(frozen=True)
+class LearnedWriting:
+    """What training found."""
+
+    task: str
+    rung: str
+    """The kind that was chosen."""
+    examples: int
+    """Learned from."""
+    tried: tuple[TriedWriter, ...]
+    """On the part by which it was chosen, so a little too good."""
+
+    @property
+    def dev(self) -> TextMeasures:
+        """Of the one that was chosen."""
+        return next(each.measures for each in self.tried if each.rung == self.rung)
+
+
+def train_into(
+    out: Path,
+    path: Path,
+    task: str,
+    options: TextOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    begin: Begin | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> LearnedWriting:
+    """Learn from examples, and write the best writer to `out`. task: one of APPLICATIONS.
+
+    Checkpoints stand in OUT.checkpoints until it is finished, and the same call goes on from them.
+    Raises TextError for examples that cannot be used, OutputExists, MissingExtra.
+    """
+    refuse_existing(out)
+    refuse_options(options)
+    examples = read_examples(path, options, progress=progress)
+    refuse_few(path, examples)
+    if options.dev is None:
+        examples, dev = keep_back(examples, options.seed, lambda each: each.text)
+    else:
+        dev = read_examples(Path(options.dev), options)
+    if len(dev) < 2:
+        raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
+    dev = dev[:: -(-len(dev) // MOST_CHOSEN_BY)]
+    scale = SCALES[APPLICATIONS[task].scale]([each.targets for each in dev])
+    with working_folder(out) as work:
+        writers: list[Writer] = []
+        runs = []
+        for rung, writer, seconds, ended in _learn(
+            task, examples, dev, scale, options, work, begin, stop
+        ):
+            assert writer.rung == rung
+            writers.append(writer)
+            runs.append((seconds, ended))
+        tried = compare_writers(writers, runs, dev, scale)
+        chosen = next(each.rung for each in tried if each.behind is None)
+        found = LearnedWriting(task, chosen, len(examples), tried)
+        with new_folder(out) as folder:
+            write_record(folder, found, options, path)
+            _write(folder, task, writers, chosen)
+    return found
+
+
+def _learn(
+    task: str,
+    examples: Sequence[TextExample],
+    dev: Sequence[TextExample],
+    scale: Scale,
+    options: TextOptions,
+    work: Path,
+    begin: Begin | None,
+    stop: Callable[[], bool] | None,
+) -> Iterator[tuple[str, Writer, float, str]]:
+    """Each kind that can be tried: it, the seconds that it learned for, and how that ended."""
+    began = monotonic()
+    floors: list[Writer | None] = [memory.learn(examples)]
+    if task == "summarize":
+        floors = [extracts.Lead(), extracts.learn(examples, dev, scale)]
+    for writer in floors:
+        if writer is not None:
+            yield writer.rung, writer, monotonic() - began, "whole"
+
+    def teach(rung: str, budget: Budget, folder: Path, watch: Watch | None) -> Taught:
+        from foretell.tasks.networks import writers
+
+        told = APPLICATIONS[task].instruction
+        return writers.teach(rung, examples, dev, options, told, budget, folder, watch, stop)
+
+    rungs = networks_for(options, "transformer")
+    for rung, network, run in teach_in_turn(rungs, options, work, teach, begin=begin):
+        yield rung, network, run.seconds, run.ended
+
+
+def compare_writers(
+    writers: Sequence[Writer],
+    runs: Sequence[tuple[float, str]],
+    gold: Sequence[TextExample],
+    scale: Scale,
+) -> tuple[TriedWriter, ...]:
+    """What each writes for the same texts, from the cheapest kind to the dearest. runs: seconds
+    that each learned for, and how that ended."""
+    targets, texts = [each.targets for each in gold], [each.text for each in gold]
+    said = [[answers[0].text for answers in writer.write(texts)] for writer in writers]
+    rows = [scale.rows(targets, each) for each in said]
+    measured = [scale.measure(targets, *pair) for pair in zip(said, rows, strict=True)]
+    # The first of those that are as good: it is smaller and quicker.
+    most = max(each.score.value for each in measured)
+    best = next(i for i, each in enumerate(measured) if each.score.value >= most * (1 - AS_GOOD))
+    return tuple(
+        TriedWriter(
+            writer.rung,
+            *runs[index],
+            measured[index],
+            None if index == best else scale.difference(rows[index], rows[best]),
+        )
+        for index, writer in enumerate(writers)
+    )
+
+
+def _write(folder: Path, task: str, writers: Sequence[Writer], chosen: str) -> None:
+    for writer in writers:
+        inside = folder / writer.rung
+        inside.mkdir()
+        writer.save(inside)
+        seal(inside, {"rung": writer.rung, **writer.facts})
+    seal(folder, {"task": task, "chosen": chosen})
+
+
+def task_of(folder: Path) -> str:
+    """The application that a folder is for. Raises DamagedModel."""
+    return _facts(folder)["task"]
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    facts = check_seal(folder)
+    if facts.get("task") not in APPLICATIONS:
+        raise DamagedModel(
+            f"{folder} writes no texts; give a folder that `foretell task` "
+            f"{'|'.join(APPLICATIONS)} wrote"
+        )
+    return facts
+
+
+def rungs_of(folder: Path) -> list[str]:
+    """The kinds that a folder holds, from the quickest; `load` takes them. Raises DamagedModel."""
+    _facts(folder)
+    return [each for each in RUNGS if (folder / each).is_dir()]
+
+
+def load(folder: Path, rung: str | None = None) -> Writer:
+    """A writer from its folder; rung: another kind than the one that was chosen.
+
+    Raises DamagedModel, MissingExtra for a network where PyTorch is not installed, ForetellError
+    for a kind that is not there.
+    """
+    facts, there = _facts(folder), rungs_of(folder)
+    rung = rung or facts["chosen"]
+    if rung not in there:
+        raise ForetellError(f"{folder} holds no {rung}; it holds {', '.join(there)}")
+    inside = folder / rung
+    found = check_seal(inside)
+    try:
+        if rung == "lead":
+            return extracts.Lead()
+        if rung == "count":
+            summaries = facts["task"] == "summarize"
+            return extracts.load(inside, found) if summaries else memory.load(inside)
+        from foretell.tasks.networks import writers
+
+        return writers.load(inside, found)
+    except ModuleNotFoundError as problem:
+        if problem.name not in ("torch", "safetensors"):
+            raise
+        raise MissingExtra(
+            f'{inside} is a network and needs PyTorch: pip install "foretell[neural]"'
+        ) from None
+    except (KeyError, TypeError) as problem:
+        raise another_version(inside, problem) from None
+
+
+def evaluate(
+    model: Path,
+    path: Path,
+    options: TextOptions,
+    rung: str | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> TextMeasures:
+    """Hold what a writer writes against what is known to be right. Raises TextError, naming the
+    row."""
+    return _compare(model, path, options, [rung], progress)[0].measures
+
+
+def compare(
+    model: Path,
+    path: Path,
+    options: TextOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[TriedWriter, ...]:
+    """Every kind that a folder holds, against the same examples. Raises as `evaluate`."""
+    return _compare(model, path, options, rungs_of(model), progress)
+
+
+def _compare(
+    model: Path,
+    path: Path,
+    options: TextOptions,
+    rungs: Sequence[str | None],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[TriedWriter, ...]:
+    writers = [load(model, rung) for rung in rungs]
+    gold = read_examples(path, options, progress=progress)
+    if len(gold) < 2:
+        raise TextError(f"{path} has {len(gold)} example; give two or more")
+    scale = SCALES[APPLICATIONS[task_of(model)].scale]([each.targets for each in gold])
+    return compare_writers(writers, [(0.0, "")] * len(writers), gold, scale)
+
+
+class AnsweredText(NamedTuple):
+    """The answer to a row."""
+
+    place: str
+    written: list[Written]
+    """The best first."""
+
+    @property
+    def line(self) -> str:
+        """Of a table: place, and the texts, of which newlines and tabs are blanks."""
+        return "\t".join([self.place, *(" ".join(each.text.split()) for each in self.written)])
+
+    @property
+    def json(self) -> str:
+        texts = [each._asdict() for each in self.written]
+        return json.dumps({"place": self.place, "texts": texts}, ensure_ascii=False)
+
+
+def answer(
+    writer: Writer,
+    path: Path,
+    options: ReadOptions,
+    *,
+    alternatives: int = 1,
+    after: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[AnsweredText]:
+    """The answer to every row, in order; see `answering.blocks`, which this raises as."""
+    for block in blocks(path, options, after=after, progress=progress):
+        texts = [document.text for document in block]
+        answers = writer.write(texts, alternatives=alternatives)
+        for document, written in zip(block, answers, strict=True):
+            yield AnsweredText(document.name, written)

@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists, TextError
+from foretell.decoding.generate import read_prompts
+from foretell.tasks import writing
+from foretell.tasks.options import TextOptions
+from foretell.tasks.texts import read_examples
+
+NOUNS = {"dog": "Hund", "man": "Mann", "bird": "Vogel", "child": "孩子", "fish": "Fisch"}
+VERBS = {"runs": "rennt", "sleeps": "schläft", "sings": "singt", "falls": "fällt", "sits": "sitzt"}
+ADJECTIVES = {"big": "große", "small": "kleine", "old": "alte"}
+FIELDS = TextOptions(text="en", target="de", budget="10 passes")
+
+
+def pairs(count: int, seed: int) -> list[tuple[str, str]]:
+    chance, found = np.random.default_rng(seed), []
+    for _ in range(count):
+        noun, verb, how = (str(chance.choice(list(each))) for each in (NOUNS, VERBS, ADJECTIVES))
+        english, german = (
+            f"The {how} {noun} {verb}.",
+            f"Der {ADJECTIVES[how]} {NOUNS[noun]} {VERBS[verb]}.",
+        )
+        found.append((english, german))
+    return found
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> Path:
+    lines = (json.dumps({"en": en, "de": de}, ensure_ascii=False) + "\n" for en, de in rows)
+    path.write_text("".join(lines), "utf-8")
+    return path
+
+
+def test_a_translation_is_learned_kept_and_written(tmp_path: Path) -> None:
+    data = write(tmp_path / "pairs.jsonl", pairs(240, 1))
+    found = writing.train_into(tmp_path / "m", data, "translate", FIELDS)
+    assert [each.rung for each in found.tried] == ["count", "transformer"]
+    scores = {each.rung: each.measures.score.value for each in found.tried}
+    assert scores[found.rung] >= 0.99 * max(scores.values())
+    writer = writing.load(tmp_path / "m", "transformer")
+    texts = [en for en, _ in pairs(8, 2)]
+    said = writer.write(texts, alternatives=3)
+    assert all(len(each) == 3 for each in said)
+    assert all(each[0].logprob >= each[1].logprob - 1 for each in said)
+    assert [each[0].text for each in writer.write(texts[:1])] == [said[0][0].text]
+    # Parallel files, gold beside.
+    test = pairs(20, 3)
+    (tmp_path / "a.en").write_text("\n".join(en for en, _ in test) + "\n", "utf-8")
+    (tmp_path / "a.de").write_text("\n".join(de for _, de in test) + "\n", "utf-8")
+    both = Path(f"{tmp_path / 'a.en'},{tmp_path / 'a.de'}")
+    assert writing.evaluate(tmp_path / "m", both, FIELDS, "transformer").score.value > 40
+    rungs = [each.rung for each in writing.compare(tmp_path / "m", both, FIELDS)]
+    assert rungs == ["count", "transformer"]
+    with pytest.raises(OutputExists):
+        writing.train_into(tmp_path / "m", data, "translate", FIELDS)
+    with pytest.raises(ForetellError, match="holds no adapted; it holds count, transformer"):
+        writing.load(tmp_path / "m", "adapted")
+
+
+def test_a_network_reads_sources_both_ways_and_alike_in_all_ways(tmp_path: Path) -> None:
+    data = write(tmp_path / "pairs.jsonl", pairs(60, 1))
+    options = TextOptions(text="en", target="de", budget="2 passes")
+    writing.train_into(tmp_path / "m", data, "translate", options)
+    model = writing.load(tmp_path / "m", "transformer").model  # type: ignore[attr-defined]
+    boundary = np.array([model.tokenizer.boundary], np.int32)
+    source, target = (model.tokenizer.encode(text).tokens for text in pairs(1, 5)[0])
+    prompt = np.concatenate([source, boundary])
+    whole = np.concatenate([prompt, target, boundary])[None]
+    scores = model.score(whole)[0, len(prompt) :]
+    step = read_prompts(model, [prompt])
+    for token, expected in zip(whole[0, len(prompt) :], scores, strict=True):
+        assert step.logprobs[0, -1, token] == pytest.approx(expected, abs=1e-4)
+        step = model.advance(step.state, np.array([[token]], np.int32))
+
+
+def test_summaries_have_floors_that_stand_in_the_text(tmp_path: Path) -> None:
+    chance, lines = np.random.default_rng(0), []
+    for number in range(80):
+        parts = [f"Many have asked about {number}.", f"Others tried number {number} before."]
+        parts.insert(int(chance.integers(0, 3)), f"We propose a method for case {number}.")
+        record = {"text": parts, "target": [f"A method for case {number}.", "A method."]}
+        lines.append(json.dumps(record) + "\n")
+    (tmp_path / "s.jsonl").write_text("".join(lines), "utf-8")
+    options = TextOptions(budget="1 pass")
+    found = writing.train_into(tmp_path / "m", tmp_path / "s.jsonl", "summarize", options)
+    scores = {each.rung: each.measures.score.value for each in found.tried}
+    assert scores["count"] > scores["lead"] + 10
+    text = "Nobody knows.\nWe propose a method for case 500."
+    assert writing.load(tmp_path / "m", "lead").write([text])[0][0].text == "Nobody knows."
+    said = writing.load(tmp_path / "m", "count").write([text], alternatives=5)[0]
+    assert [each.text for each in said] == text.split("\n")[::-1]
+
+
+def test_refusals_name_row_and_way_out(tmp_path: Path) -> None:
+    (tmp_path / "a.en").write_text("one\ntwo\n", "utf-8")
+    (tmp_path / "a.de").write_text("eins\n", "utf-8")
+    both = Path(f"{tmp_path / 'a.en'},{tmp_path / 'a.de'}")
+    with pytest.raises(TextError, match=r"a\.en has more lines than .*a\.de, which has 1"):
+        read_examples(both, TextOptions())
+    (tmp_path / "a.de").write_text("eins\n\n", "utf-8")
+    with pytest.raises(TextError, match=r"a\.de#2 has nothing in target"):
+        read_examples(both, TextOptions())
+    with pytest.raises(TextError, match="after a comma"):
+        read_examples(tmp_path / "a.en", TextOptions())
+    data = write(tmp_path / "few.jsonl", pairs(5, 1))
+    with pytest.raises(TextError, match="5 examples, which are too few"):
+        writing.train_into(tmp_path / "m", data, "translate", FIELDS)
+    with pytest.raises(TextError, match="--target"):
+        read_examples(data, TextOptions(text="en"))
+    assert not (tmp_path / "m").exists()
+    with pytest.raises(DamagedModel):
+        writing.load(tmp_path)
