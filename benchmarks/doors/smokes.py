@@ -88,6 +88,16 @@ def parquet(folder: Path) -> None:
     run("train", "text.parquet", "--model", "unigram", "--tokenizer", "bytes", "--out", "one")
 
 
+def tasks(folder: Path) -> None:
+    write_pairs()
+    run("task", "translate", "train", "pairs.jsonl", "--budget", "1 pass", "--out", "m")
+
+
+def write_pairs() -> None:
+    pairs = (json.dumps({"text": f"{n} dogs", "target": f"{n} Hunde"}) for n in range(60))
+    Path("pairs.jsonl").write_text("\n".join(pairs))
+
+
 def cluster(folder: Path) -> None:
     run("ngram", "estimate", "text.txt", "--shards", "2", "--cluster", "local", "--out", "shards")
 
@@ -150,6 +160,11 @@ def without_parquet() -> None:
     raise SystemExit(command(["train", "lone.parquet", "--model", "unigram", "--out", "no"]))
 
 
+def without_measures() -> None:
+    write_pairs()
+    raise SystemExit(command(["task", "translate", "train", "pairs.jsonl", "--out", "no"]))
+
+
 def without_torch() -> None:
     raise SystemExit(command(["train", "text.txt", "--model", "lstm", "--out", "no"]))
 
@@ -180,6 +195,7 @@ SMOKES: dict[str, Callable[[Path], None]] = {
     "transformers": transformers,
     "tensorflow": tensorflow,
     "parquet": parquet,
+    "tasks": tasks,
     "cluster": cluster,
     "wandb": wandb,
     "trackio": trackio,
@@ -192,6 +208,7 @@ WITHOUT: dict[str, Callable[[], None]] = {
     "transformers": without_transformers,
     "tensorflow": without_keras,
     "parquet": without_parquet,
+    "tasks": without_measures,
     "cluster": without_ray,
     "wandb": lambda: without_tracker("wandb"),
     "trackio": lambda: without_tracker("trackio"),

@@ -3,6 +3,8 @@
 ROWS = {
     **dict.fromkeys(("sst2", "chnsenticorp", "trec6", "trec50", "tnews", "sick", "ocnli"), "rows"),
     "atis": "atis",
+    "trecqa": "trecqa",
     **dict.fromkeys(("ewt", "csrl"), "role_rows"),
+    **dict.fromkeys(("multi30k", "tatoeba", "scitldr", "csl", "tweetqa"), "text_rows"),
 }
 """Names of rows of the table, and the module that measures each."""

@@ -84,3 +84,12 @@ def test_of_two_texts_what_both_have_is_told_from_what_one_has() -> None:
     numbers_again, hashes_again = ngrams(pairs[1:2])
     assert set(hashes_again.tolist()) == other
     assert not numbers_again.any()
+
+
+def test_how_much_of_one_text_stands_in_the_other_is_told() -> None:
+    numbers, hashes = ngrams([f"x y{MARK}x y", f"p q{MARK}p q", f"x y{MARK}u v", f"k l{MARK}m n"])
+    alike, also, different, also_different = (
+        set(hashes[numbers == row].tolist()) for row in range(4)
+    )
+    # Pairs without an n-gram in common but edges share what says how much they have in common.
+    assert len(alike & also) > len(different & also_different)

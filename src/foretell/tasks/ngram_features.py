@@ -20,6 +20,8 @@ from foretell.corpus.pairs import MARK, Pair
 
 WORDS, CHARACTERS = 3, 5
 """The longest n-grams."""
+SHARES = 10
+"""Steps of how much of one text stands in the other."""
 BEGIN, END = "\x02", "\x03"
 _BLANK, _LETTER, _ALONE = range(3)
 _BOTH = 2
@@ -47,7 +49,7 @@ class Spans(NamedTuple):
 def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     """(M,) the number of a text, and (M,) the hash of an n-gram in it; once for every time that
     it stands there. Of a `Pair`, once an n-gram: what stands in both is told from what stands in
-    the first alone, or in the second."""
+    the first alone, or in the second, and how much of each does."""
     if any(MARK in text for text in texts):
         return _of_pairs(texts)
     lines = [_line(text) for text in texts]
@@ -70,7 +72,24 @@ def _of_pairs(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     sides = np.where(twin[1:], _BOTH, numbers % 2)
     kept = ~twin[:-1]
     salts = np.array([_mix(np.array([salt], np.uint64), 128)[0] for salt in range(3)])
-    return texts_of[kept], _mix(hashes[kept] ^ salts[sides[kept]], 129)
+    alike_in, alike = _shares(texts_of[kept], sides[kept], len(texts))
+    return (
+        np.concatenate([texts_of[kept], alike_in]),
+        np.concatenate([_mix(hashes[kept] ^ salts[sides[kept]], 129), alike]),
+    )
+
+
+def _shares(
+    texts_of: NDArray[np.int64], sides: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], Hashes]:
+    """How much of the first text stands in the second, and of the second in the first: for each
+    tenth that is reached, something that stands in the pair as an n-gram does."""
+    totals = np.bincount(texts_of * 3 + sides, minlength=3 * count).reshape(count, 3)
+    both = totals[:, _BOTH, None]
+    tenths = (SHARES * both / np.maximum(1, totals[:, :_BOTH] + both)).astype(np.int64)
+    reached = np.arange(1, SHARES + 1) <= tenths[:, :, None]
+    pairs, first_or_second, tenth = np.nonzero(reached)
+    return pairs, _mix((first_or_second * (SHARES + 1) + tenth).astype(np.uint64), 130)
 
 
 def spans(text: str) -> Spans:
