@@ -55,7 +55,6 @@ STARRED = {
     "models/infinigram.py",
     "memory.py",
     "models/keras/gpt2.py",
-    "models/neural/prefix.py",
     "tasks/networks/writers.py",
     "models/keras/layers.py",
     "models/keras/model.py",

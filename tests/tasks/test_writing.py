@@ -60,7 +60,7 @@ def test_a_translation_is_learned_kept_and_written(tmp_path: Path) -> None:
         writing.load(tmp_path / "m", "adapted")
 
 
-def test_a_network_reads_sources_both_ways_and_alike_in_all_ways(tmp_path: Path) -> None:
+def test_a_network_reads_alike_at_once_and_in_pieces(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.jsonl", pairs(60, 1))
     options = TextOptions(text="en", target="de", budget="2 passes")
     writing.train_into(tmp_path / "m", data, "translate", options)

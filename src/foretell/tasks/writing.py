@@ -151,7 +151,7 @@ def _learn(
     began = monotonic()
     floors: list[Writer | None] = [memory.learn(examples)]
     if task == "summarize":
-        floors = [extracts.Lead(), extracts.learn(examples, dev, scale)]
+        floors = [extracts.Lead(), extracts.learn(examples, dev, scale, seed=options.seed)]
     for writer in floors:
         if writer is not None:
             yield writer.rung, writer, monotonic() - began, "whole"

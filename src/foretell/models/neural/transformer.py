@@ -83,11 +83,6 @@ class Transformer(Network):
         """What `project` needs to know of the places; nothing, unless positions are rotary."""
         return None
 
-    def sees(self, tokens_BT: Tensor, segments_BT: Tensor | None) -> Tensor | None:
-        """Which places each may look at (B, 1, T, T), of rows that begin texts; None: those before
-        it and its own. segments: chunks of a row, which do not see each other."""
-        return None if segments_BT is None else within(segments_BT)
-
     def empty_memory(self, rows: int) -> GrowingMemory:
         layers, heads, size = self.memory_shape()
         weight = self.embedding.weight
@@ -102,11 +97,8 @@ class Transformer(Network):
         history = torch.cat([memory.latest(self.looks_back), tokens], dim=1)
         recent_BTN = _look_back(history, self.looks_back)[:, self.looks_back :]
         memory = memory.grow(tokens)
-        if fresh:
-            seen_B1TS = self.sees(tokens, None)
-        else:
-            # A token sees those at its own place and before it; short rows' pads lie after it.
-            seen_B1TS = torch.arange(max(memory.lengths)) <= places_BT[:, None, :, None]
+        # A token sees those at its own place and before it; short rows' pads lie after it.
+        seen_B1TS = torch.arange(max(memory.lengths)) <= places_BT[:, None, :, None]
         x_BTD = first_BTD = self.embed(tokens, recent_BTN, places_BT)
         turns = self.turns(places_BT)
         for index, layer in enumerate(self.blocks):
@@ -115,7 +107,7 @@ class Transformer(Network):
             memory.write(index, keys, values)
             if not fresh:
                 keys, values = memory.read(index)
-            x_BTD = layer.finish(x_BTD, attend(queries, keys, values, seen_B1TS))
+            x_BTD = layer.finish(x_BTD, attend(queries, keys, values, None if fresh else seen_B1TS))
         return self.norm(x_BTD), memory
 
     def learn(
@@ -127,7 +119,7 @@ class Transformer(Network):
         positions: Tensor | None,
     ) -> tuple[Tensor, None]:
         rows, width = tokens.shape
-        mask_B1TT = self.sees(tokens, segments)
+        mask_B1TT = None if segments is None else within(segments)
         places = torch.arange(width).expand(rows, -1) if positions is None else positions
         recent_BTN = _look_back(tokens, self.looks_back)
         # A chunk of a packed row begins as if nothing stood before it.

@@ -1,6 +1,6 @@
 """Networks that write: one that learns from nothing, and a pretrained one with low-rank parts.
 
-    transformer   a GPT that reads a text both ways and then writes (`models.neural.prefix`)
+    transformer   a GPT: text, boundary, what is to be written, of which the latter is charged
     adapted       question and answer as the pretrained model has them, the answer charged
 
 Both are language models of what is written, so both learn by `training.answers` and write by
@@ -26,10 +26,10 @@ from foretell.corpus.pairs import MARK, Pair
 from foretell.decoding.chat import frame_question
 from foretell.decoding.search import BeamSettings, search
 from foretell.evaluation.answers import Encoded, Frame
-from foretell.models.neural import prefix
+from foretell.models.neural import gpt
+from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.low_rank import apply_changes, changes, merge
 from foretell.models.neural.network import NeuralModel, write_weights
-from foretell.models.neural.prefix import PrefixGPT, PrefixSizes
 from foretell.tasks.networks.pretrained import fingerprint_of, open_base, refuse_another
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Taught, Watch
@@ -47,6 +47,8 @@ AT_ONCE = 32
 """Texts that are answered together."""
 VOCABULARY, LAYERS, WIDTH, DROPOUT, SMOOTHING = 5_000, 3, 256, 0.2, 0.1
 """Of the network that learns from nothing; docs/decisions/tasks.md."""
+RATE = 1e-2
+"""Of its tables, by AdamW."""
 PASSES = {SCRATCH: 40, ADAPTED: 3}
 """Over the examples at most, if the budget allows."""
 BATCH, LEAST_BATCH, STEP = 2_048, 512, 64
@@ -63,7 +65,7 @@ RANK = 16
 
 
 class Between(Frame):
-    """For a network of sources and targets: the boundary between."""
+    """For a network of nothing but texts and what is made of them: the boundary between."""
 
     def encode(self, tokenizer: Tokenizer, pair: Pair) -> tuple[NDArray[np.int32], Encoded]:
         _, answer = super().encode(tokenizer, pair)
@@ -193,22 +195,18 @@ def _build_scratch(
     lengths = _Lengths(frame, tokenizer, examples)
     width = -(-lengths.whole // STEP) * STEP
     batch = min(BATCH, max(LEAST_BATCH, lengths.sum // BATCHES))
-    sizes = PrefixSizes(
-        tokenizer.vocabulary_size,
-        lengths.read + lengths.written + 2,
-        WIDTH,
-        WIDTH // 64,
-        LAYERS,
-        dropout=DROPOUT,
-        boundary=tokenizer.boundary,
-    )
+    context = lengths.read + lengths.written + 2
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        network = PrefixGPT(sizes)
+        network = GPT(
+            GPTSizes(
+                tokenizer.vocabulary_size, context, WIDTH, WIDTH // 64, LAYERS, dropout=DROPOUT
+            )
+        )
     settings = GradientSettings(
         rows=max(1, batch // width),
         width=width,
-        learning_rate=1e-3,
+        learning_rate=RATE,
         matrix_learning_rate=0.02,
         label_smoothing=SMOOTHING,
         precision=faster_precision(),
@@ -263,7 +261,7 @@ def load(folder: Path, facts: dict[str, Any]) -> NetworkWriter:
     """From a folder whose seal was checked. Raises DamagedModel."""
     settings, base = BeamSettings(**facts["settings"]), facts["base"]
     if base is None:
-        model = prefix.load(folder)
+        model = gpt.load(folder)
         return NetworkWriter(model, Between(), settings, facts["most_read"], SCRATCH)
     network, tokenizer = open_base(base["model"])
     refuse_another(base["model"], fingerprint_of(network, tokenizer), base["fingerprint"])
