@@ -167,3 +167,46 @@ def test_labels_that_look_like_markup_are_told_as_they_are(here: Path, run: Run)
     assert said.code == 0, said.err
     assert "[/a]" in said.out
     assert "[/a]" in run("task", "classify", "evaluate", "m", "a.csv").out
+
+
+def test_translate(here: Path, run: Run) -> None:
+    names = (("cat", "只小猫"), ("dog", "只大狗"))
+    lines = [(f"{n} {x}s", f"{n} {y}") for n in range(40) for x, y in names]
+    (here / "a.en").write_text("\n".join(a for a, _ in lines), "utf-8")
+    (here / "a.zh").write_text("\n".join(b for _, b in lines), "utf-8")
+    said = run("task", "translate", "train", "a.en,a.zh", "--out", "m", "--budget", "2 passes")
+    assert said.code == 0, said.err
+    assert "tok:zh" in said.out
+    assert (here / "m/report.html").exists()
+    found = run("task", "translate", "evaluate", "m", "a.en,a.zh", "--rung", "count", "--json").json
+    assert found["name"] == "BLEU"
+    assert found["score"]["value"] > 80
+    assert "transformer" in run("task", "translate", "compare", "m", "a.en,a.zh").out
+    predict = ("task", "translate", "predict", "m", "a.en", "--rung", "count")
+    assert run(*predict).out.splitlines()[0] == "a.en#1\t0 只小猫"
+    assert run(*predict, "--out", "found.tsv").code == 0
+    assert len((here / "found.tsv").read_text("utf-8").splitlines()) == 80
+    assert run(*predict, "--alternatives", "0").code == 2
+    assert "lines without targets" in run("task", "translate", "train", "a.en").err
+
+
+def test_generate(here: Path, run: Run) -> None:
+    rows = [{"name": "two", "lines": [f"春{a}。", f"秋{b}。"]} for a in "天年间" for b in "山边前"]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows * 4)
+    (here / "poems.jsonl").write_text(text, "utf-8")
+    fields = ("--text", "lines", "--topic", "name")
+    train = ("task", "generate", "train", "poems.jsonl", *fields, "--budget", "1 pass")
+    said = run(*train, "--out", "m")
+    assert said.code == 0, said.err
+    assert "1 of 1 topics have a form" in said.out
+    assert (here / "m/report.html").exists()
+    poems = run("task", "generate", "predict", "m", "two", "--count", "2").out.split("\n\n")
+    assert all(len(line) == 3 and line.endswith("。") for line in poems[0].split("\n"))
+    (here / "topics.csv").write_text("text\ntwo\nnone\n", "utf-8")
+    lines = run("task", "generate", "predict", "m", "topics.csv", "--json").out.splitlines()
+    first, second = map(json.loads, lines)
+    assert first["kept"]["right_length"] == 2
+    assert second["kept"] is None
+    table = run("task", "generate", "compare", "m", "poems.jsonl", *fields).out
+    assert "originals" in table
+    assert run("task", "generate", "predict", "m", "two", "--count", "0").code == 2

@@ -5,15 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from foretell.cli import task_labels, task_texts
+from foretell.cli import task_generate, task_labels, task_texts
 from foretell.cli.parsing import Parser, add_json
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-HELP = "applications: classify, sentiment, understand, roles, translate, summarize, answer"
-LABELS, TAGS, ROLES, TEXTS = (
-    f"foretell.cli.task_{kind}" for kind in ("labels", "tags", "roles", "texts")
+HELP = (
+    "applications: classify, sentiment, understand, roles, translate, summarize, answer, generate"
+)
+LABELS, TAGS, ROLES, TEXTS, GENERATE = (
+    f"foretell.cli.task_{kind}" for kind in ("labels", "tags", "roles", "texts", "generate")
 )
 NAMES = {
     "classify": ("which of your labels a text has, or two texts have", LABELS),
@@ -22,6 +24,7 @@ NAMES = {
     "roles": ("predicates of sentences, and who did what to whom", ROLES),
     "translate": ("texts in another language, or in other words", TEXTS),
     "summarize": ("what a text says, in short", TEXTS),
+    "generate": ("texts like yours: on a topic, or in the form that its name stands for", GENERATE),
     "answer": ("answers to questions, by what they are about or by heart", TEXTS),
 }
 ACTIONS = {
@@ -38,7 +41,7 @@ def add(parser: ArgumentParser) -> None:
         child = Parser(prog=f"foretell task {name}", description=description)
         names.add_subcommand(name, child, help=description)
         actions = child.add_subcommands(required=True, dest="action", metavar="ACTION")
-        takes = task_texts if module == TEXTS else task_labels
+        takes = {TEXTS: task_texts, GENERATE: task_generate}.get(module, task_labels)
         for action, said in ACTIONS.items():
             grandchild = Parser(prog=f"foretell task {name} {action}", description=said)
             actions.add_subcommand(action, grandchild, help=said)

@@ -55,11 +55,13 @@ def say_answers(
     arguments: Namespace,
     load: Callable[[], Any],
     answer: Callable[..., Iterable[Answer]],
+    options: ReadOptions | None = None,
     **named: Any,
 ) -> int:
-    """To a file, or a line at a time. load: opens what answers; named: what else `answer` takes."""
+    """To a file, or a line at a time. load: opens what answers; options: how rows are read, if not
+    as the arguments say; named: what else `answer` takes."""
     model, data = Path(arguments.model), Path(arguments.data)
-    options = options_to_read(arguments)
+    options = options or options_to_read(arguments)
     asked = [options.text, options.second, arguments.rung, dict(named)]
     with Display() as display:
         named["progress"] = display.reading
@@ -82,13 +84,19 @@ def say_answers(
 
 def say_next(display: Display, name: str, out: Path, options: ReadOptions, *, fields: str) -> None:
     """What to look at after training, and what to type. fields: how examples are read."""
+    show_written(
+        display,
+        out,
+        f"foretell task {name} evaluate {out} TEST{fields}",
+        f"foretell task {name} predict {out} TEXTS --text {options.text}",
+    )
+
+
+def show_written(display: Display, out: Path, first: str, second: str) -> None:
+    """The page of what was written, and two commands."""
     page = write_beside(out)
     display.show_commands(
-        (
-            *([("Report", str(page))] if page else []),
-            ("Next", f"foretell task {name} evaluate {out} TEST{fields}"),
-            ("", f"foretell task {name} predict {out} TEXTS --text {options.text}"),
-        )
+        (*([("Report", str(page))] if page else []), ("Next", first), ("", second))
     )
 
 

@@ -133,6 +133,7 @@ def generate(
     *,
     settings: DecodingSettings,
     rows: Sequence[int] | None = None,
+    shape: Sequence[Transform] = (),
 ) -> list[Generation]:
     """Continue each prompt; an empty one begins a text. One Generation a prompt, in order.
 
@@ -140,7 +141,8 @@ def generate(
     and so on. Noise is keyed by (settings.seed, row key, tokens of text before), so equal prompts
     differ, and a row of a batch can be had again alone, or a text generated further: the same
     draws come at the same places. Models whose arithmetic depends on the batch, as some matrix
-    kernels do in the last digits, may still turn a near tie over.
+    kernels do in the last digits, may still turn a near tie over. shape: transforms before those
+    of the settings.
 
     Good: generate(model, ["The sea", ""], settings=settings)
     Good: generate(model, [prompts[3]], settings=settings, rows=[3])     equals the fourth above
@@ -152,7 +154,7 @@ def generate(
     if len(keys) != len(prompts):
         raise ForetellError(f"{len(keys)} row keys for {len(prompts)} prompts; give one for each")
     done: dict[int, Generation] = {}
-    for event in _events(model, prompts, keys, settings):
+    for event in _events(model, prompts, keys, settings, shape):
         if event.generation is not None:
             done[event.row] = event.generation
     return [done[row] for row in range(len(prompts))]
@@ -270,12 +272,14 @@ def _events(
     prompts: Sequence[str | NDArray[np.int32]],
     keys: Sequence[int],
     settings: DecodingSettings,
+    shape: Sequence[Transform] = (),
 ) -> Iterator[_Event]:
     rows = [
         _Row(model.tokenizer, prompt, index, key, settings)
         for index, (prompt, key) in enumerate(zip(prompts, keys, strict=True))
     ]
-    return _decode(model, rows, settings.transforms(model.tokenizer), settings)
+    transforms = (*shape, *settings.transforms(model.tokenizer))
+    return _decode(model, rows, transforms, settings)
 
 
 def _pieces(events: Iterator[_Event]) -> Generator[str, None, Generation]:

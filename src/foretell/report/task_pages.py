@@ -236,5 +236,28 @@ def _percent(interval: Record) -> str:
     return f"{interval['value']:.1f} [{interval['low']:.1f}, {interval['high']:.1f}]"
 
 
-BUILDERS = {"finder": _roles, "names": _tags, "task": _texts}
+def _generation(record: Record) -> Record:
+    rows = [
+        {
+            "best": each["rung"] == record["rung"],
+            "cells": [
+                each["rung"],
+                _share(each["bits_per_byte"]),
+                _apart(each["behind"]),
+                f"{each['seconds']:.0f}",
+            ],
+        }
+        for each in record["generates"]
+    ]
+    best = next(each for each in record["generates"] if each["rung"] == record["rung"])
+    headings = ("", "bits a byte", "against the best", "seconds")
+    return {
+        "answer": f"{record['rung']}: {_share(best['bits_per_byte'])} bits a byte",
+        "under": f"{record['texts']:,} texts on {record['topics']:,} topics, of which "
+        f"{record['forms']:,} have a form. {KEPT_BACK}",
+        "sections": [_table("Kinds of models", headings, rows)],
+    }
+
+
+BUILDERS = {"finder": _roles, "names": _tags, "task": _texts, "generates": _generation}
 """By what only records of a kind have."""

@@ -63,8 +63,12 @@ def measure_labels(gold: Sequence[str], answers: Sequence[Label]) -> LabelMeasur
 
 def share_interval(is_so: NDArray[np.float64]) -> Interval:
     """Of (N,) noughts and ones; no share is below nothing or above all."""
-    found = ratio_interval(is_so, np.ones(len(is_so)))
-    return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
+    return within_all(ratio_interval(is_so, np.ones(len(is_so))))
+
+
+def within_all(share: Interval) -> Interval:
+    """An interval of a share: from nothing to all."""
+    return Interval(share.value, max(0.0, share.low), min(1.0, share.high))
 
 
 def expected_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -> float:

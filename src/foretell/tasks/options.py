@@ -43,3 +43,19 @@ class TextOptions(ReadOptions):
 
     target: str = "target"
     """Column or key that holds what is to be written; a list of texts: each is as good."""
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """Where texts stand that are to be written like."""
+
+    text: str = "text"
+    """Column or key that holds the text; a list is one text, a line each."""
+    topic: str | None = None
+    """Column or key that holds what a text is about, or the name of its form."""
+    dev: str | None = None
+    """File to make choices on; if not given, a tenth of the texts is kept back."""
+    seed: int = 0
+    """Of the texts that are kept back, and of networks."""
+    budget: str = "30m"
+    """For the network, at most, such as 90s or 10m, or '3 passes'."""

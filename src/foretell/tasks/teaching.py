@@ -42,8 +42,8 @@ def working_folder(out: Path) -> Iterator[Path]:
                 shutil.rmtree(each)
 
 
-def write_record(folder: Path, found: Any, options: TeachOptions, path: Path) -> None:
-    """What training found (a dataclass), for people, pages and programs."""
+def write_record(folder: Path, found: Any, options: Any, path: Path) -> None:
+    """What training found, for people, pages and programs. found, options: dataclasses."""
     record = asdict(found) | {"options": asdict(options), "text": str(path)}
     said = json.dumps(record, ensure_ascii=False, indent=1)
     (folder / RECORD).write_text(said + "\n", "utf-8")

@@ -7,7 +7,7 @@ did not see often enough is unknown, and evaluation charges for spelling it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -107,6 +107,17 @@ class Subwords(BackendTokenizer):
         if kind == "unigram":
             backend = _round_scores(backend)
         return cls(add_boundary(backend))
+
+
+def as_many_subwords(texts: Sequence[str], *, most: int) -> Subwords:
+    """A vocabulary of `most` tokens, or half as many, and so on, until the text holds so many
+    different pieces; bytes at least."""
+    size = most
+    while True:
+        try:
+            return Subwords.train(texts, size=size)
+        except TextError:
+            size = max(257, size // 2)
 
 
 def _round_scores(backend: Backend) -> Backend:

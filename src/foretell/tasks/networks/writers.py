@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from foretell.contracts.errors import TextError
 from foretell.contracts.learner import Budget
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.pairs import MARK, Pair
@@ -34,7 +33,7 @@ from foretell.tasks.networks.pretrained import fingerprint_of, open_base, refuse
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Taught, Watch
 from foretell.tasks.texts import TextExample, Written
-from foretell.tokenizers.subwords import Subwords
+from foretell.tokenizers.subwords import as_many_subwords
 from foretell.training.adapting import build_adapting
 from foretell.training.answers import AnswerLearner
 from foretell.training.descent import GradientSettings
@@ -191,7 +190,8 @@ class _Lengths:
 def _build_scratch(
     examples: Sequence[TextExample], options: TeachOptions, instruction: str
 ) -> tuple[AnswerLearner, NetworkWriter]:
-    tokenizer, frame = _train_tokenizer(_as_pairs(examples)), Between()
+    parts = [part for text in _as_pairs(examples) for part in text.split(MARK)]
+    tokenizer, frame = as_many_subwords(parts, most=VOCABULARY), Between()
     lengths = _Lengths(frame, tokenizer, examples)
     width = -(-lengths.whole // STEP) * STEP
     batch = min(BATCH, max(LEAST_BATCH, lengths.sum // BATCHES))
@@ -216,19 +216,6 @@ def _build_scratch(
     beams = BeamSettings(max_tokens=lengths.written, length_penalty=1.0)
     model = NeuralModel(network, tokenizer)
     return learner, NetworkWriter(model, frame, beams, lengths.read, SCRATCH)
-
-
-def _train_tokenizer(texts: Sequence[str]) -> Subwords:
-    """As many subwords as there are, up to VOCABULARY. Raises TextError."""
-    parts = [part for text in texts for part in text.split(MARK)]
-    size = VOCABULARY
-    while True:
-        try:
-            return Subwords.train(parts, size=size)
-        except TextError:
-            if size // 2 < 260:
-                raise
-            size //= 2
 
 
 def _build_adapted(
