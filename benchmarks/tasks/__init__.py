@@ -6,6 +6,6 @@ ROWS = {
     "trecqa": "trecqa",
     "songci": "songci",
     **dict.fromkeys(("ewt", "csrl"), "role_rows"),
-    **dict.fromkeys(("multi30k", "tatoeba", "scitldr", "csl", "tweetqa"), "text_rows"),
+    **dict.fromkeys(("multi30k", "tatoeba", "scitldr", "csl", "tweetqa", "cmrc"), "text_rows"),
 }
 """Names of rows of the table, and the module that measures each."""

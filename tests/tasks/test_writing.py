@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists, TextError
+from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
 from foretell.tasks import writing
 from foretell.tasks.options import TextOptions
@@ -113,3 +114,30 @@ def test_refusals_name_row_and_way_out(tmp_path: Path) -> None:
     assert not (tmp_path / "m").exists()
     with pytest.raises(DamagedModel):
         writing.load(tmp_path)
+
+
+def test_answers_are_found_in_what_is_asked_about(tmp_path: Path) -> None:
+    chance, lines = np.random.default_rng(0), []
+    cities, people = ("Boston", "New York", "北京", "Paris"), ("Ann", "Bo", "Cy", "Di")
+    for number in range(120):
+        who, where = str(chance.choice(people)), str(chance.choice(cities))
+        passage = f"It was cold in May. {who} went to {where}, in {1900 + number}. All was well."
+        asked, answer = [
+            (f"Who went to {where}?", who),
+            (f"Where did {who} go?", where),
+            (f"When did {who} go to {where}?", str(1900 + number)),
+        ][number % 3]
+        record = {"text": asked, "about": passage, "target": [answer, answer.lower()]}
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    (tmp_path / "q.jsonl").write_text("".join(lines), "utf-8")
+    options = TextOptions(second="about", budget="1 pass")
+    found = writing.train_into(tmp_path / "m", tmp_path / "q.jsonl", "answer", options)
+    assert found.rung == "count"
+    assert found.dev.score.value > 90
+    passage = "Bo went to 北京, in 1950. It rained."
+    said = writing.load(tmp_path / "m").write([f"When did Bo go to 北京?{MARK}{passage}"])[0][0]
+    assert said.text == "1950"
+    assert said.start is not None
+    assert passage[said.start :].startswith("1950")
+    nothing = writing.load(tmp_path / "m").write([f"When?{MARK}", "When?"])
+    assert [each[0].text for each in nothing] == ["", ""]

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh64_intdigest
 
 from foretell.corpus.pairs import MARK, Pair
 
@@ -22,6 +23,8 @@ WORDS, CHARACTERS = 3, 5
 """The longest n-grams."""
 SHARES = 10
 """Steps of how much of one text stands in the other."""
+FACTS = "\x1d"
+"""Group separator: behind what is known of a text beside its words."""
 BEGIN, END = "\x02", "\x03"
 _BLANK, _LETTER, _ALONE = range(3)
 _BOTH = 2
@@ -50,12 +53,31 @@ def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     """(M,) the number of a text, and (M,) the hash of an n-gram in it; once for every time that
     it stands there. Of a `Pair`, once an n-gram: what stands in both is told from what stands in
     the first alone, or in the second, and how much of each does."""
+    if any(FACTS in text for text in texts):
+        return _with_facts(texts)
     if any(MARK in text for text in texts):
         return _of_pairs(texts)
     lines = [_line(text) for text in texts]
     rows = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
     starts, _, hashes = _find(lines, rows)
     return rows[starts], hashes
+
+
+def _with_facts(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
+    """`a b c FACTS text`: each of a, b and c is there beside what the text holds, as it is."""
+    numbers, hashes = [], []
+    rest = []
+    for number, text in enumerate(texts):
+        facts, _, after = text.rpartition(FACTS)
+        rest.append(after)
+        for fact in facts.split():
+            numbers.append(number)
+            hashes.append(xxh64_intdigest(fact))
+    of_rest, in_rest = ngrams(rest)
+    return (
+        np.concatenate([np.array(numbers, np.int64), of_rest]),
+        np.concatenate([np.array(hashes, np.uint64), in_rest]),
+    )
 
 
 def _of_pairs(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:

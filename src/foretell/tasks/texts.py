@@ -33,6 +33,8 @@ class Written(NamedTuple):
     text: str
     logprob: float | None
     """ln P of it under what wrote it, given what it answers; None where there is no such thing."""
+    start: int | None = None
+    """Character of the second text at which it stands, of answers that are chosen there."""
 
 
 class Writer(Protocol):

@@ -4,7 +4,9 @@ train_into(Path("models/de"), Path("pairs.csv"), "translate", TextOptions(text="
 load(Path("models/de")).write(["A dog runs."])[0][0].text
 
 lead         the first sentence, of summaries            `extracts`
-count        what was written for the most similar text  `memory`; of summaries the best sentence
+count        what was written for the most similar text  `memory`
+             of summaries the best part of the text      `extracts`
+             of answers the best span of the passage     `passages`
 transformer  a GPT that learns from nothing              `networks.writers`
 adapted      a pretrained model with low-rank parts      `networks.writers`
 """
@@ -22,7 +24,7 @@ from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra,
 from foretell.contracts.learner import Budget
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version, extracts, memory
+from foretell.tasks import another_version, extracts, memory, passages
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
 from foretell.tasks.options import ReadOptions, TextOptions
@@ -152,6 +154,10 @@ def _learn(
     floors: list[Writer | None] = [memory.learn(examples)]
     if task == "summarize":
         floors = [extracts.Lead(), extracts.learn(examples, dev, scale, seed=options.seed)]
+    elif options.second is not None:
+        # Answers stand in what the question is about, where they can be learned from there.
+        chooser = passages.learn(examples, dev, scale, seed=options.seed)
+        floors = [chooser or floors[0]]
     for writer in floors:
         if writer is not None:
             yield writer.rung, writer, monotonic() - began, "whole"
@@ -239,8 +245,9 @@ def load(folder: Path, rung: str | None = None) -> Writer:
         if rung == "lead":
             return extracts.Lead()
         if rung == "count":
-            summaries = facts["task"] == "summarize"
-            return extracts.load(inside, found) if summaries else memory.load(inside)
+            if facts["task"] == "summarize":
+                return extracts.load(inside, found)
+            return passages.load(inside, found) if "spans" in found else memory.load(inside)
         from foretell.tasks.networks import writers
 
         return writers.load(inside, found)

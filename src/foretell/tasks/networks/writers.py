@@ -44,10 +44,10 @@ SCRATCH, ADAPTED = "transformer", "adapted"
 LEARNED = "low_rank.safetensors"
 AT_ONCE = 32
 """Texts that are answered together."""
-VOCABULARY, LAYERS, WIDTH, DROPOUT, SMOOTHING = 5_000, 3, 256, 0.2, 0.1
+VOCABULARY, LAYERS, WIDTH, DROPOUT, SMOOTHING = 5_000, 3, 192, 0.2, 0.1
 """Of the network that learns from nothing; docs/decisions/tasks.md."""
-RATE = 1e-2
-"""Of its tables, by AdamW."""
+RATE, MATRIX_RATE = 3e-2, 5e-3
+"""Of its tables, by AdamW, and of the matrices between them, by Muon."""
 PASSES = {SCRATCH: 40, ADAPTED: 3}
 """Over the examples at most, if the budget allows."""
 BATCH, LEAST_BATCH, STEP = 2_048, 512, 64
@@ -207,7 +207,7 @@ def _build_scratch(
         rows=max(1, batch // width),
         width=width,
         learning_rate=RATE,
-        matrix_learning_rate=0.02,
+        matrix_learning_rate=MATRIX_RATE,
         label_smoothing=SMOOTHING,
         precision=faster_precision(),
         seed=options.seed,

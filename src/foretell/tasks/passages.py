@@ -1,0 +1,279 @@
+"""Answers that stand in a passage: counts that choose among its spans.
+
+Of the sentences that share most with the question, spans that may be answers: between marks, words
+of the question and numbers, or of any few words. What is known of a span (where it stands, how long
+it is, its edges, how much of the question it has and is near to, and all this with each word of the
+question) is weighed as n-grams are, by `weighed_counts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from foretell.corpus.pairs import Pair
+from foretell.tasks.examples import Example
+from foretell.tasks.ngram_features import FACTS
+from foretell.tasks.text_measures import HAN, Scale
+from foretell.tasks.texts import TextExample, Written
+from foretell.tasks.weighed_counts import WeighedCounts
+from foretell.tasks.weighed_counts import learn as learn_counts
+
+GOOD, OTHER = "good", "other"
+SENTENCES = 5
+"""In which answers are looked for, those that share most with the question."""
+MOST_WORDS, MOST_CHARACTERS = 12, 80
+"""Of a span; characters where they are words."""
+NEARLY, CLEARLY, LEAST = 0.95, 0.7, 0.5
+"""Of the best figure of a passage: from what share on a span is good, and up to what it is not;
+and the share of the whole that the best has to have, to learn from."""
+MOST_GOOD, MOST_OTHERS = 3, 20
+"""Spans of a passage that are learned from."""
+MOST_KEYS = 16
+"""Words of a question that are told with each span."""
+_HAN = HAN.pattern
+_UNIT = re.compile(rf"{_HAN}|\d+(?:[.,:]\d+)*|(?:(?!{_HAN})[^\W\d_])+|[^\w\s]|_|\n")
+_ENDS = frozenset("。！？!?；;\n.")
+_CUTS = frozenset('，,、：:（）()《》“”"「」—-|')
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        "the a an of in to is was are were did do does which and for on at by with has have had be "
+        "this that it its his her their he she they from as",
+    )
+)
+"""English words that say nothing of where an answer stands."""
+
+
+class Unit(NamedTuple):
+    """A word, a mark, or a Chinese character."""
+
+    said: str
+    """In small letters."""
+    start: int
+    end: int
+
+    @property
+    def han(self) -> bool:
+        return HAN.match(self.said) is not None
+
+
+def units_of(text: str) -> list[Unit]:
+    return [Unit(m.group().lower(), m.start(), m.end()) for m in _UNIT.finditer(text)]
+
+
+class Span(NamedTuple):
+    """What may be an answer."""
+
+    rank: int
+    """Of its sentence."""
+    start: int
+    """Its first word in the sentence."""
+    end: int
+    """Behind its last word."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Of a passage, beside a question."""
+
+    units: list[Unit]
+    rank: int
+    asked: list[bool]
+    """Of each unit, whether the question has it."""
+
+    @property
+    def body(self) -> int:
+        """Units without the marks that end it."""
+        last = len(self.units)
+        while last > 1 and self.units[last - 1].said in _ENDS:
+            last -= 1
+        return last
+
+    def spans(self) -> Iterator[Span]:
+        units, asked, body = self.units, self.asked, self.body
+        inner = range(1, body)
+        if any(unit.han for unit in units):
+            starts = {0, *(at for at in inner if units[at - 1].said in _CUTS)}
+            starts |= {at for at in inner if asked[at - 1] and not asked[at]}
+            starts |= {at for at in inner if units[at].said[0].isdigit()}
+            ends = {body, *(at for at in inner if units[at].said in _CUTS)}
+            ends |= {at for at in inner if asked[at] and not asked[at - 1]}
+            most = MOST_CHARACTERS
+        else:
+            starts, ends, most = set(range(body)), set(range(1, body + 1)), MOST_WORDS
+        for start in sorted(starts):
+            for end in sorted(ends):
+                if 0 < end - start <= most:
+                    yield Span(self.rank, start, end)
+
+    def told(self, span: Span, keys: Sequence[str], passage: str) -> str:
+        """What is known of a span, for counts to read."""
+        units, (_, start, end) = self.units, span
+        said = [unit.said for unit in units[start:end]]
+        before = units[start - 1].said if start else "^"
+        behind = units[end].said if end < len(units) else "$"
+        long = f"L{_step(len(said), 2, 3, 5, 8, 12, 18, 26, 40, 60)}"
+        numbers = _step(sum(word[0].isdigit() for word in said) / len(said), 0.01, 0.25, 0.5)
+        shared = f"o{_step(sum(self.asked[start:end]) / len(said), 0.01, 0.2, 0.4, 0.6, 0.8)}"
+        edges = f"e{self._edge(start - 1)}{self._edge(end)}"
+        name = f"c{passage[units[start].start].isupper()}"
+        alone = [
+            *(f"r{span.rank}", long, shared, f"d{numbers}", edges, f"n{self._far(start, end)}"),
+            *(f"{edges}{shared}", f"r{span.rank}{shared}", f"{long}{shared}", f"{name}{long}"),
+            *(f"a={said[0]}", f"z={said[-1]}", f"b={before}", f"t={behind}"),
+            *(f"aa={'_'.join(said[:2])}", f"zz={'_'.join(said[-2:])}"),
+        ]
+        with_keys = (long, f"d{numbers}", shared, edges, name, f"a={said[0]}", f"z={said[-1]}")
+        both = (f"{key}{fact}" for key in keys for fact in (*with_keys, f"b={before}"))
+        return " ".join([*alone, *both]) + FACTS
+
+    def _edge(self, at: int) -> str:
+        """What stands there: an end of the sentence, the question's words, a mark, or other."""
+        if not 0 <= at < self.body:
+            return "E"
+        if self.asked[at]:
+            return "Q"
+        return "M" if self.units[at].said in _CUTS else "o"
+
+    def _far(self, start: int, end: int) -> int:
+        """How far from the question's words, in steps."""
+        outside = [at for at, is_so in enumerate(self.asked) if is_so and not start <= at < end]
+        nearest = min((min(abs(at - start), abs(at - end + 1)) for at in outside), default=99)
+        return _step(nearest, 1, 2, 3, 5, 8, 16, 30)
+
+
+def _step(value: float, *edges: float) -> int:
+    return sum(value >= edge for edge in edges)
+
+
+def _matters(units: Sequence[Unit]) -> list[tuple[int, str]]:
+    """What is looked for of a question: words with their places, of Chinese pairs of characters."""
+    found = []
+    for at, unit in enumerate(units):
+        if unit.han:
+            if at + 1 < len(units) and units[at + 1].han:
+                found.append((at, unit.said + units[at + 1].said))
+        elif unit.said.isalnum() and unit.said not in _COMMON:
+            found.append((at, unit.said))
+    return found
+
+
+def sentences_beside(passage: str, question: Sequence[Unit]) -> list[Sentence]:
+    """Those of a passage that share most with a question, the rarer the more."""
+    cut: list[list[Unit]] = [[]]
+    for unit in units_of(passage):
+        cut[-1].append(unit)
+        # A full stop inside of a name or number is followed by no blank.
+        inside = unit.said == "." and not passage[unit.end : unit.end + 1].isspace()
+        if unit.said in _ENDS and not inside:
+            cut.append([])
+    rows = [row for row in cut if row]
+    asked = {gram for _, gram in _matters(question)}
+    grams = [{gram for _, gram in _matters(row)} for row in rows]
+    counts = Counter(gram for each in grams for gram in each)
+    scores = [sum(log(1 + len(rows) / counts[gram]) for gram in each & asked) for each in grams]
+    best = sorted(range(len(rows)), key=lambda at: -scores[at])[:SENTENCES]
+    return [Sentence(rows[at], rank, _asked(rows[at], asked)) for rank, at in enumerate(best)]
+
+
+def _asked(units: Sequence[Unit], asked: set[str]) -> list[bool]:
+    found = [False] * len(units)
+    for at, gram in _matters(units):
+        if gram in asked:
+            found[at] = True
+            if units[at].han:
+                found[at + 1] = True
+    return found
+
+
+def _keys(question: Sequence[Unit]) -> list[str]:
+    words = [unit.said for unit in question if not unit.han and unit.said.isalpha()]
+    pairs = [a.said + b.said for a, b in pairwise(question) if a.han]
+    first = "_".join(unit.said for unit in question[:2])
+    return [f"q{key}" for key in (*[*words, *pairs][:MOST_KEYS], first)]
+
+
+def _candidates(text: str) -> list[tuple[Written, str]]:
+    """Spans of a passage, and what is told of each; a text is question and passage."""
+    asked, passage = Pair.of(text)
+    question = units_of(asked)
+    keys, found = _keys(question), []
+    for sentence in sentences_beside(passage, question):
+        for span in sentence.spans():
+            start, end = sentence.units[span.start].start, sentence.units[span.end - 1].end
+            written = Written(passage[start:end], None, start)
+            found.append((written, sentence.told(span, keys, passage)))
+    return found
+
+
+@dataclass(frozen=True)
+class SpanChooser:
+    """A writer."""
+
+    counts: WeighedCounts
+
+    rung = "count"
+
+    def write(self, texts: Sequence[str], *, alternatives: int = 1) -> list[list[Written]]:
+        found = []
+        for text in texts:
+            spans = _candidates(text)
+            said = self.counts.predict([told for _, told in spans])
+            good = np.array([each.probabilities[GOOD] for each in said])
+            best = np.argsort(-good, kind="stable")[:alternatives]
+            answers = [spans[at][0]._replace(logprob=float(np.log(good[at]))) for at in best]
+            found.append(answers or [Written("", None)])
+        return found
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"labels": [GOOD, OTHER], "spans": True}
+
+    def save(self, folder: Path) -> None:
+        self.counts.save(folder)
+
+
+def learn(
+    examples: Sequence[TextExample], dev: Sequence[TextExample], scale: Scale, *, seed: int
+) -> SpanChooser | None:
+    """From the spans of each passage that are most like its answers, and others; None if there are
+    none. seed: of which others."""
+    chance = np.random.default_rng(seed)
+    learned, kept = (_labelled(each, scale, chance) for each in (examples, dev))
+    if any({example.label for example in each} != {GOOD, OTHER} for each in (learned, kept)):
+        return None
+    return SpanChooser(learn_counts(learned, kept, (GOOD, OTHER))[0])
+
+
+def _labelled(
+    examples: Sequence[TextExample], scale: Scale, chance: np.random.Generator
+) -> list[Example]:
+    found = []
+    for each in examples:
+        spans = _candidates(each.text)
+        if not spans:
+            continue
+        figures = scale.rows([each.targets] * len(spans), [said.text for said, _ in spans])[:, 0]
+        most = figures.max()
+        if most < 100 * LEAST:
+            continue
+        for label, is_so, count in (
+            (GOOD, figures >= NEARLY * most, MOST_GOOD),
+            (OTHER, figures < CLEARLY * most, MOST_OTHERS),
+        ):
+            drawn = chance.permutation(np.flatnonzero(is_so))[:count]
+            found += [Example(spans[at][1], label, each.place) for at in sorted(drawn)]
+    return found
+
+
+def load(folder: Path, facts: dict[str, Any]) -> SpanChooser:
+    return SpanChooser(WeighedCounts.load(folder, facts))
