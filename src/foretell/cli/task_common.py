@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,36 @@ def say_record(out: Path) -> None:
 def say_json(content: Any) -> None:
     """On one line."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def hold_all(
+    arguments: Namespace, hold: Callable[..., Any], table: Callable[[Any], Table], *given: Any
+) -> int:
+    """Every kind of a model against what is known. hold: takes model, data, what is given, and as
+    `progress` whom to tell how much is read."""
+    with Display() as display:
+        found = hold(Path(arguments.model), Path(arguments.data), *given, progress=display.reading)
+    if arguments.json:
+        say_json([asdict(each) for each in found])
+    else:
+        display.show(table(found))
+    return 0
+
+
+def hold_one(
+    arguments: Namespace,
+    hold: Callable[..., Any],
+    lines: Callable[[Any], list[str]],
+    *given: Any,
+) -> int:
+    """One kind of a model, as `hold_all`."""
+    with Display() as display:
+        found = hold(Path(arguments.model), Path(arguments.data), *given, progress=display.reading)
+    if arguments.json:
+        say_json(asdict(found))
+    else:
+        say_lines(display, *lines(found))
+    return 0
 
 
 def say_answers(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foretell.cli.parsing import options_of
 from foretell.tasks.options import LabelOptions
@@ -103,34 +102,21 @@ def _table(tried: Sequence[Tried]) -> Table:
 
 
 def compare(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
-    from foretell.cli.task_common import options_to_read, say_json
+    from foretell.cli.task_common import hold_all, options_to_read
     from foretell.tasks.labelling import compare as hold
 
-    options = options_to_read(arguments)
-    with Display() as display:
-        found = hold(Path(arguments.model), Path(arguments.data), options, progress=display.reading)
-    if arguments.json:
-        say_json([asdict(each) for each in found])
-    else:
-        display.show(_table(found))
-    return 0
+    return hold_all(arguments, hold, _table, options_to_read(arguments))
 
 
 def evaluate(name: str, arguments: Namespace) -> int:
     from foretell import tasks
-    from foretell.cli.progress import Display
-    from foretell.cli.task_common import options_to_read, say_json, say_lines
+    from foretell.cli.task_common import hold_one, options_to_read
     from foretell.tasks.labelling import evaluate as hold
 
-    predictor, options = tasks.load(arguments.model, arguments.rung), options_to_read(arguments)
-    with Display() as display:
-        found = hold(predictor, Path(arguments.data), options, progress=display.reading)
-    if arguments.json:
-        say_json(asdict(found))
-        return 0
-    say_lines(display, *_lines(found))
-    return 0
+    def measure(model: Path, *given: Any, **named: Any) -> LabelMeasures:
+        return hold(tasks.load(model, arguments.rung), *given, **named)
+
+    return hold_one(arguments, measure, _lines, options_to_read(arguments))
 
 
 def _lines(found: LabelMeasures) -> list[str]:

@@ -69,18 +69,12 @@ def evaluate(name: str, arguments: Namespace) -> int:
 
 
 def compare(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
-    from foretell.cli.task_common import say_json
+    from foretell.cli.task_common import hold_all
     from foretell.tasks import tagging
 
     if not _has_spans(arguments.model):
         return task_labels.compare(name, arguments)
-    found = tagging.compare(Path(arguments.model), Path(arguments.data))
-    if arguments.json:
-        say_json([asdict(each) for each in found])
-    else:
-        Display().show(table(found))
-    return 0
+    return hold_all(arguments, lambda *given, progress: tagging.compare(*given), table)
 
 
 def predict(name: str, arguments: Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,33 +104,17 @@ def _table(tried: Sequence[TriedWriter]) -> Table:
 
 
 def compare(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
-    from foretell.cli.task_common import say_json
+    from foretell.cli.task_common import hold_all
     from foretell.tasks.writing import compare as hold
 
-    options = _read_options(arguments)
-    with Display() as display:
-        found = hold(Path(arguments.model), Path(arguments.data), options, progress=display.reading)
-    if arguments.json:
-        say_json([asdict(each) for each in found])
-    else:
-        display.show(_table(found))
-    return 0
+    return hold_all(arguments, hold, _table, _read_options(arguments))
 
 
 def evaluate(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
-    from foretell.cli.task_common import say_json, say_lines
+    from foretell.cli.task_common import hold_one
     from foretell.tasks.writing import evaluate as hold
 
-    model, data, options = Path(arguments.model), Path(arguments.data), _read_options(arguments)
-    with Display() as display:
-        found = hold(model, data, options, arguments.rung, progress=display.reading)
-    if arguments.json:
-        say_json(asdict(found))
-        return 0
-    say_lines(display, *_lines(found))
-    return 0
+    return hold_one(arguments, hold, _lines, _read_options(arguments), arguments.rung)
 
 
 def _read_options(arguments: Namespace) -> TextOptions:

@@ -1,4 +1,4 @@
-"""Answers that stand in a passage: counts that choose among its spans.
+"""Answers that stand in a passage, among whose spans counts choose (`choosing`).
 
 Of the sentences that share most with the question, spans that may be answers: between marks, words
 of the question and numbers, or of any few words. What is known of a span (where it stands, how long
@@ -14,29 +14,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from foretell.corpus.pairs import Pair
-from foretell.tasks.examples import Example
 from foretell.tasks.ngram_features import FACTS
-from foretell.tasks.text_measures import HAN, Scale
-from foretell.tasks.texts import TextExample, Written
-from foretell.tasks.weighed_counts import WeighedCounts
-from foretell.tasks.weighed_counts import learn as learn_counts
+from foretell.tasks.text_measures import HAN
+from foretell.tasks.texts import Part
 
-GOOD, OTHER = "good", "other"
 SENTENCES = 5
 """In which answers are looked for, those that share most with the question."""
 MOST_WORDS, MOST_CHARACTERS = 12, 80
 """Of a span; characters where they are words."""
-NEARLY, CLEARLY, LEAST = 0.95, 0.7, 0.5
-"""Of the best figure of a passage: from what share on a span is good, and up to what it is not;
-and the share of the whole that the best has to have, to learn from."""
-MOST_GOOD, MOST_OTHERS = 3, 20
-"""Spans of a passage that are learned from."""
 MOST_KEYS = 16
 """Words of a question that are told with each span."""
 _HAN = HAN.pattern
@@ -202,78 +190,14 @@ def _keys(question: Sequence[Unit]) -> list[str]:
     return [f"q{key}" for key in (*[*words, *pairs][:MOST_KEYS], first)]
 
 
-def _candidates(text: str) -> list[tuple[Written, str]]:
-    """Spans of a passage, and what is told of each; a text is question and passage."""
+def parts_of(text: str) -> list[Part]:
+    """Spans of a passage; a text is question and passage."""
     asked, passage = Pair.of(text)
     question = units_of(asked)
     keys, found = _keys(question), []
     for sentence in sentences_beside(passage, question):
         for span in sentence.spans():
             start, end = sentence.units[span.start].start, sentence.units[span.end - 1].end
-            written = Written(passage[start:end], None, start)
-            found.append((written, sentence.told(span, keys, passage)))
+            told = sentence.told(span, keys, passage)
+            found.append(Part(passage[start:end], told, start))
     return found
-
-
-@dataclass(frozen=True)
-class SpanChooser:
-    """A writer."""
-
-    counts: WeighedCounts
-
-    rung = "count"
-
-    def write(self, texts: Sequence[str], *, alternatives: int = 1) -> list[list[Written]]:
-        found = []
-        for text in texts:
-            spans = _candidates(text)
-            said = self.counts.predict([told for _, told in spans])
-            good = np.array([each.probabilities[GOOD] for each in said])
-            best = np.argsort(-good, kind="stable")[:alternatives]
-            answers = [spans[at][0]._replace(logprob=float(np.log(good[at]))) for at in best]
-            found.append(answers or [Written("", None)])
-        return found
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {"labels": [GOOD, OTHER], "spans": True}
-
-    def save(self, folder: Path) -> None:
-        self.counts.save(folder)
-
-
-def learn(
-    examples: Sequence[TextExample], dev: Sequence[TextExample], scale: Scale, *, seed: int
-) -> SpanChooser | None:
-    """From the spans of each passage that are most like its answers, and others; None if there are
-    none. seed: of which others."""
-    chance = np.random.default_rng(seed)
-    learned, kept = (_labelled(each, scale, chance) for each in (examples, dev))
-    if any({example.label for example in each} != {GOOD, OTHER} for each in (learned, kept)):
-        return None
-    return SpanChooser(learn_counts(learned, kept, (GOOD, OTHER))[0])
-
-
-def _labelled(
-    examples: Sequence[TextExample], scale: Scale, chance: np.random.Generator
-) -> list[Example]:
-    found = []
-    for each in examples:
-        spans = _candidates(each.text)
-        if not spans:
-            continue
-        figures = scale.rows([each.targets] * len(spans), [said.text for said, _ in spans])[:, 0]
-        most = figures.max()
-        if most < 100 * LEAST:
-            continue
-        for label, is_so, count in (
-            (GOOD, figures >= NEARLY * most, MOST_GOOD),
-            (OTHER, figures < CLEARLY * most, MOST_OTHERS),
-        ):
-            drawn = chance.permutation(np.flatnonzero(is_so))[:count]
-            found += [Example(spans[at][1], label, each.place) for at in sorted(drawn)]
-    return found
-
-
-def load(folder: Path, facts: dict[str, Any]) -> SpanChooser:
-    return SpanChooser(WeighedCounts.load(folder, facts))

@@ -27,6 +27,11 @@ class TextExample(NamedTuple):
     """For errors: file and row."""
 
 
+def one_text(text: str) -> str:
+    """Two texts on lines of their own."""
+    return text.replace(MARK, "\n")
+
+
 class Written(NamedTuple):
     """A text that was written as an answer."""
 
@@ -35,6 +40,16 @@ class Written(NamedTuple):
     """ln P of it under what wrote it, given what it answers; None where there is no such thing."""
     start: int | None = None
     """Character of the second text at which it stands, of answers that are chosen there."""
+
+
+class Part(NamedTuple):
+    """Of a text, that may be what is wanted."""
+
+    said: str
+    told: str
+    """What is known of it, for counts to read."""
+    start: int | None = None
+    """Character of the second text at which it stands, if that matters."""
 
 
 class Writer(Protocol):

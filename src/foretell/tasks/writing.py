@@ -5,8 +5,7 @@ load(Path("models/de")).write(["A dog runs."])[0][0].text
 
 lead         the first sentence, of summaries            `extracts`
 count        what was written for the most similar text  `memory`
-             of summaries the best part of the text      `extracts`
-             of answers the best span of the passage     `passages`
+             or the part of it that is chosen            `choosing`
 transformer  a GPT that learns from nothing              `networks.writers`
 adapted      a pretrained model with low-rank parts      `networks.writers`
 """
@@ -24,7 +23,7 @@ from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra,
 from foretell.contracts.learner import Budget
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version, extracts, memory, passages
+from foretell.tasks import another_version, choosing, extracts, memory
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
 from foretell.tasks.options import ReadOptions, TextOptions
@@ -61,6 +60,14 @@ APPLICATIONS = {
     "summarize": Application("rouge", "Summarize in one sentence:"),
     "answer": Application("f1", "Answer in a few words:"),
 }
+
+
+CHOOSERS = {
+    ("summarize", False): "extracts",
+    ("summarize", True): "extracts",
+    ("answer", True): "passages",
+}
+"""By application, and whether there is a second text: what is chosen from what is read."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +158,14 @@ def _learn(
 ) -> Iterator[tuple[str, Writer, float, str]]:
     """Each kind that can be tried: it, the seconds that it learned for, and how that ended."""
     began = monotonic()
-    floors: list[Writer | None] = [memory.learn(examples)]
+    floors: list[Writer | None] = []
+    chooser = CHOOSERS.get((task, options.second is not None))
+    if chooser is not None:
+        floors = [choosing.learn(chooser, examples, dev, scale, seed=options.seed)]
     if task == "summarize":
-        floors = [extracts.Lead(), extracts.learn(examples, dev, scale, seed=options.seed)]
-    elif options.second is not None:
-        # Answers stand in what the question is about, where they can be learned from there.
-        chooser = passages.learn(examples, dev, scale, seed=options.seed)
-        floors = [chooser or floors[0]]
+        floors.insert(0, extracts.Lead())
+    if not any(floors):
+        floors = [memory.learn(examples)]
     for writer in floors:
         if writer is not None:
             yield writer.rung, writer, monotonic() - began, "whole"
@@ -245,9 +253,7 @@ def load(folder: Path, rung: str | None = None) -> Writer:
         if rung == "lead":
             return extracts.Lead()
         if rung == "count":
-            if facts["task"] == "summarize":
-                return extracts.load(inside, found)
-            return passages.load(inside, found) if "spans" in found else memory.load(inside)
+            return choosing.load(inside, found) if "kind" in found else memory.load(inside)
         from foretell.tasks.networks import writers
 
         return writers.load(inside, found)

@@ -32,7 +32,7 @@ from foretell.models.neural.network import NeuralModel, write_weights
 from foretell.tasks.networks.pretrained import fingerprint_of, open_base, refuse_another
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Taught, Watch
-from foretell.tasks.texts import TextExample, Written
+from foretell.tasks.texts import TextExample, Written, one_text
 from foretell.tokenizers.subwords import as_many_subwords
 from foretell.training.adapting import build_adapting
 from foretell.training.answers import AnswerLearner
@@ -161,11 +161,6 @@ def teach(
         writer = replace(writer, learned=changes(network))
         merge(network)
     return Taught(rung, writer, run)
-
-
-def one_text(text: str) -> str:
-    """Two texts on lines of their own."""
-    return text.replace(MARK, "\n")
 
 
 def _as_pairs(examples: Sequence[TextExample]) -> list[str]:
