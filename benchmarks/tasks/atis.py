@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
-from benchmarks.tasks.rows import PRETRAINED, SEEDS, spread
-from foretell.interop import pretrained
+from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
 from foretell.storage import size_of
 from foretell.tasks import tagging
 from foretell.tasks.options import TeachOptions
@@ -25,7 +24,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     if data is None or not (data / "nlu" / name).is_dir():
         return Result(None, {"reason": f"nlu/{name} is not there; name it in FORETELL_DATA"})
-    adapt = PRETRAINED if pretrained.find(PRETRAINED) else None
+    adapt = pretrained_here()
     with tempfile.TemporaryDirectory() as scratch:
         files = {
             part: _write(data / "nlu" / name / part, Path(scratch) / f"{part}.jsonl")

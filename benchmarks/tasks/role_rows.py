@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
-from benchmarks.tasks.rows import PRETRAINED, SEEDS, spread
+from benchmarks.tasks.rows import SEEDS, pretrained_here, spread
 from foretell.corpus.splits import place_of
-from foretell.interop import pretrained
 from foretell.storage import size_of
 from foretell.tasks import roles, tagging
 from foretell.tasks.options import TeachOptions
@@ -42,7 +41,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     if data is None or not (data / row.folder).is_dir():
         return Result(None, {"reason": f"{row.folder} is not there; name it in FORETELL_DATA"})
-    adapt = PRETRAINED if row.english and pretrained.find(PRETRAINED) else None
+    adapt = pretrained_here() if row.english else None
     splits = row.read(data / row.folder)
     seeds = (SEEDS[:1] if quick else SEEDS) if len(splits) == 1 else SEEDS[:1]
     found = []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from foretell.contracts.errors import ForetellError
 from foretell.corpus.pairs import MARK
 from foretell.corpus.splits import place_of
 from foretell.interop import pretrained
@@ -51,7 +52,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
         parts = row.read(data)
     except FileNotFoundError as problem:
         return Result(None, {"reason": f"{problem.filename} is not there"})
-    adapt = PRETRAINED if row.english and pretrained.find(PRETRAINED) else None
+    adapt = pretrained_here() if row.english else None
     seeds = SEEDS[:1] if quick else SEEDS
     with tempfile.TemporaryDirectory() as scratch:
         found = [_measure(parts, Path(scratch), seed, adapt) for seed in seeds]
@@ -74,6 +75,15 @@ def measure_row(name: str, *, quick: bool) -> Result:
     return Result(
         all(_reaches(rungs, chosen, kind, least) for kind, least in row.least.items()), figures
     )
+
+
+def pretrained_here() -> str | None:
+    """The pretrained model by its name, if it was pulled."""
+    try:
+        pretrained.find(PRETRAINED)
+    except ForetellError:
+        return None
+    return PRETRAINED
 
 
 def spread(values: list[float]) -> dict[str, Any]:

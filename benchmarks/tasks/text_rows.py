@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
-from benchmarks.tasks.rows import HELD_OUT, PRETRAINED, SEEDS, spread
+from benchmarks.tasks.rows import HELD_OUT, PRETRAINED, SEEDS, pretrained_here, spread
 from foretell.corpus.splits import place_of
-from foretell.interop import pretrained
 from foretell.storage import size_of
 from foretell.tasks.options import TextOptions
 from foretell.tasks.writing import compare, train_into
@@ -56,8 +55,10 @@ def measure_row(name: str, *, quick: bool) -> Result:
             folds = row.read(data)
         except FileNotFoundError as problem:
             return Result(None, {"reason": f"{problem.filename} is not there"})
-        adapt = PRETRAINED if row.english and pretrained.find(PRETRAINED) else None
+        adapt = pretrained_here() if row.english else None
         parts[part] = _measure_part(row, folds[:1] if quick else folds, seeds, adapt, quick)
+        if row.english and adapt is None:
+            parts[part]["left_out"] = f"adapted: foretell pull {PRETRAINED}"
         say(f"{part}: {parts[part]['chosen']}, {parts[part]['rungs']}")
     return Result(all(part["met"] for part in parts.values()), parts)
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.result import Result, find_folder, say
-from benchmarks.tasks.rows import PRETRAINED, SEEDS, spread
+from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
 from foretell import tasks
 from foretell.corpus.pairs import MARK
-from foretell.interop import pretrained
 from foretell.storage import size_of
 from foretell.tasks.labelling import train_into
 from foretell.tasks.options import LabelOptions
@@ -35,7 +34,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
     folder = None if data is None else data / "qa/trecqa_wang"
     if folder is None or not folder.is_dir():
         return Result(None, {"reason": "qa/trecqa_wang is not there; name it in FORETELL_DATA"})
-    adapt = PRETRAINED if pretrained.find(PRETRAINED) else None
+    adapt = pretrained_here()
     parts = {part: _read(folder / f"{part}.csv") for part in ("train", "dev", "test")}
     with tempfile.TemporaryDirectory() as scratch:
         found = [
