@@ -156,6 +156,9 @@ def test_roles(here: Path, run: Run) -> None:
     assert run(*predict, "--out", "found.tsv").code == 0
     assert (here / "found.tsv").read_text("utf-8") == run(*predict).out
     assert json.loads(run(*predict, "--json").out)["predicates"][0]["sense"] == "see.01"
+    assert run(*predict, "--out", "found.html").code == 0
+    assert (here / "found.html").read_text("utf-8").count("<svg") == 1
+    assert "already" in run(*predict, "--out", "found.html").err
 
 
 def test_labels_that_look_like_markup_are_told_as_they_are(here: Path, run: Run) -> None:

@@ -81,7 +81,28 @@ def predict(name: str, arguments: Namespace) -> int:
 
     refuse_why(arguments)
     model, rung = Path(arguments.model), arguments.rung
+    if str(arguments.out or "").endswith(".html"):
+        return _draw(arguments)
     return say_answers(arguments, lambda: roles.load(model, rung), roles.answer)
+
+
+def _draw(arguments: Namespace) -> int:
+    """A page, for who would rather look."""
+    from foretell.cli.progress import Display
+    from foretell.cli.task_common import options_to_read
+    from foretell.report.arcs import render
+    from foretell.storage import refuse_existing, write_text
+    from foretell.tasks import roles
+
+    out, data = Path(arguments.out), Path(arguments.data)
+    refuse_existing(out)
+    with Display() as display:
+        labeller = roles.load(Path(arguments.model), arguments.rung)
+        options = options_to_read(arguments)
+        answers = roles.answer(labeller, data, options, progress=display.reading)
+        write_text(out, render(data.name, answers))
+        display.say(f"{out}: a page of what was found")
+    return 0
 
 
 def _lines(given: RoleMeasures, found: RoleMeasures) -> list[str]:
