@@ -7,9 +7,9 @@ import pytest
 from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists, TextError
 from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
-from foretell.tasks import writing
+from foretell.tasks import noisy_channel, writing
 from foretell.tasks.options import TextOptions
-from foretell.tasks.texts import read_examples
+from foretell.tasks.texts import TextExample, read_examples
 
 NOUNS = {"dog": "Hund", "man": "Mann", "bird": "Vogel", "child": "孩子", "fish": "Fisch"}
 VERBS = {"runs": "rennt", "sleeps": "schläft", "sings": "singt", "falls": "fällt", "sits": "sitzt"}
@@ -141,3 +141,18 @@ def test_answers_are_found_in_what_is_asked_about(tmp_path: Path) -> None:
     assert passage[said.start :].startswith("1950")
     nothing = writing.load(tmp_path / "m").write([f"When?{MARK}", "When?"])
     assert [each[0].text for each in nothing] == ["", ""]
+
+
+def test_a_noisy_channel_finds_which_word_is_which(tmp_path: Path) -> None:
+    examples = [TextExample(en, (de,), "") for en, de in pairs(300, 1)]
+    channel = noisy_channel.learn(examples)
+    test = pairs(20, 2)
+    said = [each[0].text for each in channel.write([en for en, _ in test])]
+    assert np.mean([text == de for text, (_, de) in zip(said, test, strict=True)]) > 0.8
+    copied = channel.write(["The old Zyx sings."], alternatives=2)[0]
+    assert copied[0].text == "Der alte Zyx singt."
+    assert len(copied) == 2
+    assert channel.write([""])[0][0].text == ""
+    channel.save(tmp_path)
+    again = noisy_channel.load(tmp_path)
+    assert [each[0].text for each in again.write([en for en, _ in test])] == said

@@ -4,8 +4,9 @@ train_into(Path("models/de"), Path("pairs.csv"), "translate", TextOptions(text="
 load(Path("models/de")).write(["A dog runs."])[0][0].text
 
 lead         the first sentence, of summaries            `extracts`
-count        what was written for the most similar text  `memory`
-             or the part of it that is chosen            `choosing`
+count        of translations the noisy channel           `noisy_channel`
+             of others the part of a text that is chosen `choosing`
+             or what was written for the most similar    `memory`
 transformer  a GPT that learns from nothing              `networks.writers`
 adapted      a pretrained model with low-rank parts      `networks.writers`
 """
@@ -23,7 +24,7 @@ from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra,
 from foretell.contracts.learner import Budget
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version, choosing, extracts, memory
+from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
 from foretell.tasks.options import ReadOptions, TextOptions
@@ -164,6 +165,8 @@ def _learn(
         floors = [choosing.learn(chooser, examples, dev, scale, seed=options.seed)]
     if task == "summarize":
         floors.insert(0, extracts.Lead())
+    if task == "translate":
+        floors = [noisy_channel.learn(examples)]
     if not any(floors):
         floors = [memory.learn(examples)]
     for writer in floors:
@@ -253,6 +256,8 @@ def load(folder: Path, rung: str | None = None) -> Writer:
         if rung == "lead":
             return extracts.Lead()
         if rung == "count":
+            if "channel" in found:
+                return noisy_channel.load(inside)
             return choosing.load(inside, found) if "kind" in found else memory.load(inside)
         from foretell.tasks.networks import writers
 
