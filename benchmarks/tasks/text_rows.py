@@ -218,7 +218,8 @@ def _tweetqa(data: Path) -> list[dict[str, Texts]]:
 
 
 def _cmrc(data: Path) -> list[dict[str, Texts]]:
-    """Trained on the trial part; its dev part is what is asked about."""
+    """Trained on the trial part, without its one question that is empty; its dev part is what is
+    asked about."""
     found = {}
     for part, name in (("train", "trial"), ("test", "dev")):
         content = json.loads((data / f"qa/cmrc2018/cmrc2018_{name}.json").read_text("utf-8"))
@@ -231,6 +232,7 @@ def _cmrc(data: Path) -> list[dict[str, Texts]]:
             for article in content["data"]
             for paragraph in article["paragraphs"]
             for asked in paragraph["qas"]
+            if asked["question"].strip() or part == "test"
         ]
     return [found]
 

@@ -89,6 +89,13 @@ class Sliding:
     ) -> Step:
         lengths = full_lengths(tokens, lengths)
         check_keep(lengths, keep)
+        width = tokens.shape[1]
+        if (lengths == width).all() and (state.window.lengths + width <= self.window).all():
+            # None slides, wherever it stands.
+            step = self.model.advance(state.window, tokens, keep=keep)
+            recent = np.concatenate([state.recent, tokens], axis=1)[:, -self.overlap :]
+            after = SlidingState(state.lengths + np.int32(width), recent, step.state)
+            return Step(step.logprobs, after)
         # Rows that stand at the same place and read as much slide together.
         keys = state.window.lengths.astype(np.int64) * (tokens.shape[1] + 1) + lengths
         groups = [np.flatnonzero(keys == key) for key in np.unique(keys)]

@@ -11,8 +11,10 @@ on finds its place taken and copies its prefix first.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -110,13 +112,31 @@ class GrowingMemory:
 
     def read(self, layer: int) -> tuple[Tensor, Tensor]:
         """Keys and values (B, heads, longest, size) of a layer, short rows padded with zeros on
-        the right."""
+        the right; good until the next call in this thread."""
         longest = max(self.lengths)
         if len(self.buffers) == 1:
             both = self.buffers[0].storage[layer, :, None, :, :longest]
             return both[0], both[1]
         first = self.buffers[0].storage
-        both = first.new_zeros((2, len(self.buffers), first.shape[2], longest, first.shape[4]))
+        both = _room(first, (2, len(self.buffers), first.shape[2], longest, first.shape[4]))
         for row, (buffer, length) in enumerate(zip(self.buffers, self.lengths, strict=True)):
             both[:, row, :, :length] = buffer.storage[layer, :, :, :length]
+            both[:, row, :, length:] = 0
         return both[0], both[1]
+
+
+MOST_KEPT = 2**27
+"""Numbers of the room that is used again; the system takes as long to give large rooms as a layer
+takes to read."""
+_rooms = threading.local()
+
+
+def _room(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """For numbers that are needed for a moment, not set to anything."""
+    size = prod(shape)
+    if size > MOST_KEPT or not torch.is_inference_mode_enabled():
+        return like.new_empty(shape)
+    kept: Tensor | None = getattr(_rooms, "kept", None)
+    if kept is None or kept.dtype != like.dtype or kept.numel() < size:
+        kept = _rooms.kept = like.new_empty(size + size // 4)
+    return kept[:size].view(shape)
