@@ -218,7 +218,7 @@ def _tweetqa(data: Path) -> list[dict[str, Texts]]:
 
 
 def _cmrc(data: Path) -> list[dict[str, Texts]]:
-    """Trained on the trial part, without its one question that is empty; its dev part is what is
+    """Trained on the trial part, without its two questions that are empty; its dev part is what is
     asked about."""
     found = {}
     for part, name in (("train", "trial"), ("test", "dev")):
