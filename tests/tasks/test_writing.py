@@ -8,6 +8,7 @@ from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists,
 from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
 from foretell.tasks import noisy_channel, writing
+from foretell.tasks.examples import read_texts
 from foretell.tasks.options import TextOptions
 from foretell.tasks.texts import TextExample, read_examples
 
@@ -156,3 +157,27 @@ def test_a_noisy_channel_finds_which_word_is_which(tmp_path: Path) -> None:
     channel.save(tmp_path)
     again = noisy_channel.load(tmp_path)
     assert [each[0].text for each in again.write([en for en, _ in test])] == said
+
+
+def test_questions_are_read_in_the_form_of_squad(tmp_path: Path) -> None:
+    asked = [
+        {"id": str(n), "question": f"Who has {n}?", "answers": [{"text": "Bo", "answer_start": 0}]}
+        for n in range(3)
+    ]
+    paragraph = {"context": "Bo has 1, 2 and 3.", "qas": [*asked, {"question": "Why?", "id": "x"}]}
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"version": "1.1", "data": [{"paragraphs": [paragraph]}]}), "utf-8")
+    found = read_examples(path, TextOptions())
+    assert [each.targets for each in found] == [("Bo",)] * 3
+    assert found[0].text == f"Who has 0?{MARK}Bo has 1, 2 and 3."
+    # All are to be answered, also what nobody has answered.
+    assert len(list(read_texts(path, TextOptions()))) == 4
+    path.write_text('{"data": [{"paragraphs": [{"qas": []}]}]}', "utf-8")
+    with pytest.raises(TextError, match="holds no questions"):
+        read_examples(path, TextOptions())
+    path.write_text('{"data": [{"paragraphs": [3]}]}', "utf-8")
+    with pytest.raises(TextError, match="form of SQuAD"):
+        read_examples(path, TextOptions())
+    path.write_text('{"data": [{"paragraphs": [{"context": "a", "qas": [{}]}]}]}', "utf-8")
+    with pytest.raises(TextError, match=r"squad\.json:1 is no question"):
+        read_examples(path, TextOptions())

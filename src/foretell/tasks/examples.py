@@ -20,6 +20,7 @@ from foretell.corpus.pairs import MARK
 from foretell.corpus.readers import NoSuchField, is_plain, read_documents
 from foretell.corpus.splits import place_of
 from foretell.tasks.options import LabelOptions, ReadOptions
+from foretell.tasks.squad import is_squad, read_squad
 
 MOST_LABELS = 1_000
 DEV = 0.1
@@ -63,8 +64,11 @@ def read_texts(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Document]:
-    """The text of every row, in order; where there are two, as the document of a `Pair`. Raises
-    TextError as `read_labelled`."""
+    """The text of every row, in order; where there are two, as the document of a `Pair`. Of
+    questions as SQuAD has them each with its passage. Raises TextError as `read_labelled`."""
+    if is_squad(path):
+        yield from (each.document for each in read_squad(path))
+        return
     text, second = options.text, options.second
     seconds = repeat(None) if second is None else read_column(path, second, "--second")
     firsts = read_column(path, text, "--text", progress=progress)

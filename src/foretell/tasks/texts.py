@@ -16,6 +16,7 @@ from foretell.corpus.pairs import MARK
 from foretell.corpus.readers import is_plain
 from foretell.tasks.examples import FEWEST, read_column, read_texts, refuse_empty
 from foretell.tasks.options import TextOptions
+from foretell.tasks.squad import is_squad, read_squad
 
 
 class TextExample(NamedTuple):
@@ -77,11 +78,15 @@ def read_examples(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TextExample]:
-    """All rows of a file or folder, or of two files that have a line a text.
+    """All rows of a file or folder, or of two files that have a line a text; of SQuAD the questions
+    that have an answer.
 
     Raises TextError, naming the row, if one lacks a field or has nothing in it, or if one of two
     files is longer.
     """
+    if is_squad(path):
+        asked = (each for each in read_squad(path) if each.answers)
+        return [TextExample(each.document.text, each.answers, each.document.name) for each in asked]
     texts_in, targets_in = _sides(path)
     texts = read_texts(texts_in, options, progress=progress)
     targets = read_column(targets_in, options.target, "--target", joined=MARK)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra, TextError
 from foretell.contracts.learner import Budget
+from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel
@@ -160,7 +161,7 @@ def _learn(
     """Each kind that can be tried: it, the seconds that it learned for, and how that ended."""
     began = monotonic()
     floors: list[Writer | None] = []
-    chooser = CHOOSERS.get((task, options.second is not None))
+    chooser = CHOOSERS.get((task, any(MARK in each.text for each in examples)))
     if chooser is not None:
         floors = [choosing.learn(chooser, examples, dev, scale, seed=options.seed)]
     if task == "summarize":
