@@ -7,9 +7,10 @@ import pytest
 from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists, TextError
 from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
-from foretell.tasks import noisy_channel, writing
+from foretell.tasks import extracts, noisy_channel, writing
 from foretell.tasks.examples import read_texts
 from foretell.tasks.options import TextOptions
+from foretell.tasks.shorter import held_to
 from foretell.tasks.texts import TextExample, read_examples
 
 NOUNS = {"dog": "Hund", "man": "Mann", "bird": "Vogel", "child": "孩子", "fish": "Fisch"}
@@ -181,3 +182,14 @@ def test_questions_are_read_in_the_form_of_squad(tmp_path: Path) -> None:
     path.write_text('{"data": [{"paragraphs": [{"context": "a", "qas": [{}]}]}]}', "utf-8")
     with pytest.raises(TextError, match=r"squad\.json:1 is no question"):
         read_examples(path, TextOptions())
+
+
+def test_a_writer_is_held_to_a_length() -> None:
+    text = "A very long first sentence of this text. Short one."
+    assert extracts.Lead().write([text])[0][0].text != "Short one."
+    held = held_to(extracts.Lead(), 2)
+    assert held.write([text])[0][0].text == "Short one."
+    assert held.rung == "lead"
+    assert held_to(extracts.Lead(), 1).write(["One two. Three four five."])[0][0].text == "One two."
+    with pytest.raises(ForetellError, match="--longest must be 1 or more, not 0"):
+        held_to(extracts.Lead(), 0)

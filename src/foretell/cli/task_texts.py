@@ -34,6 +34,11 @@ def add_evaluate(parser: ArgumentParser) -> None:
 def add_compare(parser: ArgumentParser) -> None:
     _add_model(parser, DATA)
     parser.add_argument("--target", type=str, default="target", help="column of what is right")
+    _add_longest(parser)
+
+
+def _add_longest(parser: ArgumentParser) -> None:
+    parser.add_argument("--longest", type=int, help="words written, at most; of Chinese characters")
 
 
 def _add_model(parser: ArgumentParser, data: str) -> None:
@@ -53,6 +58,7 @@ def add_predict(parser: ArgumentParser) -> None:
     _add_model(parser, TEXTS)
     _add_rung(parser)
     parser.add_argument("--alternatives", type=int, default=1, help="texts for each, at most")
+    _add_longest(parser)
     parser.add_argument(
         "--out", type=str, help="file for the answers; the same command goes on if it was stopped"
     )
@@ -118,7 +124,12 @@ def evaluate(name: str, arguments: Namespace) -> int:
 
 
 def _read_options(arguments: Namespace) -> TextOptions:
-    return TextOptions(text=arguments.text, second=arguments.second, target=arguments.target)
+    return TextOptions(
+        text=arguments.text,
+        second=arguments.second,
+        target=arguments.target,
+        longest=arguments.longest,
+    )
 
 
 def _lines(found: TextMeasures) -> list[str]:
@@ -140,5 +151,9 @@ def predict(name: str, arguments: Namespace) -> int:
         raise ForetellError(f"--alternatives must be 1 or more, not {arguments.alternatives}")
     model, rung = Path(arguments.model), arguments.rung
     return say_answers(
-        arguments, lambda: load(model, rung), answer, alternatives=arguments.alternatives
+        arguments,
+        lambda: load(model, rung),
+        answer,
+        alternatives=arguments.alternatives,
+        longest=arguments.longest,
     )

@@ -53,7 +53,7 @@ class Part(NamedTuple):
     """Character of the second text at which it stands, if that matters."""
 
 
-class Writer(Protocol):
+class Writes(Protocol):
     """Answers texts with texts. A text gets the same answer whatever stands beside it, but for
     near ties, which the last digits of larger batches may turn over."""
 
@@ -63,6 +63,10 @@ class Writer(Protocol):
     def write(self, texts: Sequence[str], *, alternatives: int = 1) -> list[list[Written]]:
         """Up to so many answers to each, the best first; at least one."""
         ...
+
+
+class Writer(Writes, Protocol):
+    """One that can be put on a disk."""
 
     @property
     def facts(self) -> dict[str, Any]:

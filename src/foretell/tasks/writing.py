@@ -29,6 +29,7 @@ from foretell.tasks import another_version, choosing, extracts, memory, noisy_ch
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
 from foretell.tasks.options import ReadOptions, TextOptions
+from foretell.tasks.shorter import held_to, refuse_length
 from foretell.tasks.teaching import (
     Begin,
     Taught,
@@ -40,7 +41,7 @@ from foretell.tasks.teaching import (
     write_record,
 )
 from foretell.tasks.text_measures import SCALES, Scale, TextMeasures
-from foretell.tasks.texts import TextExample, Writer, Written, read_examples, refuse_few
+from foretell.tasks.texts import TextExample, Writer, Writes, Written, read_examples, refuse_few
 
 RUNGS = ("lead", "count", "transformer", "adapted")
 """From the quickest to the slowest."""
@@ -120,6 +121,7 @@ def train_into(
     """
     refuse_existing(out)
     refuse_options(options)
+    refuse_length(options.longest)
     examples = read_examples(path, options, progress=progress)
     refuse_few(path, examples)
     if options.dev is None:
@@ -139,7 +141,8 @@ def train_into(
             assert writer.rung == rung
             writers.append(writer)
             runs.append((seconds, ended))
-        tried = compare_writers(writers, runs, dev, scale)
+        held = [held_to(writer, options.longest) for writer in writers]
+        tried = compare_writers(held, runs, dev, scale)
         chosen = next(each.rung for each in tried if each.behind is None)
         found = LearnedWriting(task, chosen, len(examples), tried)
         with new_folder(out) as folder:
@@ -186,7 +189,7 @@ def _learn(
 
 
 def compare_writers(
-    writers: Sequence[Writer],
+    writers: Sequence[Writes],
     runs: Sequence[tuple[float, str]],
     gold: Sequence[TextExample],
     scale: Scale,
@@ -304,7 +307,7 @@ def _compare(
     rungs: Sequence[str | None],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[TriedWriter, ...]:
-    writers = [load(model, rung) for rung in rungs]
+    writers = [held_to(load(model, rung), options.longest) for rung in rungs]
     gold = read_examples(path, options, progress=progress)
     if len(gold) < 2:
         raise TextError(f"{path} has {len(gold)} example; give two or more")
@@ -331,17 +334,18 @@ class AnsweredText(NamedTuple):
 
 
 def answer(
-    writer: Writer,
+    writer: Writes,
     path: Path,
     options: ReadOptions,
     *,
     alternatives: int = 1,
+    longest: int | None = None,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[AnsweredText]:
     """The answer to every row, in order; see `answering.blocks`, which this raises as."""
     for block in blocks(path, options, after=after, progress=progress):
         texts = [document.text for document in block]
-        answers = writer.write(texts, alternatives=alternatives)
+        answers = held_to(writer, longest).write(texts, alternatives=alternatives)
         for document, written in zip(block, answers, strict=True):
             yield AnsweredText(document.name, written)
