@@ -44,7 +44,7 @@ class TextOptions(ReadOptions):
     target: str = "target"
     """Column or key that holds what is to be written; a list of texts: each is as good."""
     longest: int | None = None
-    """Words of what is written, at most, of Chinese characters."""
+    """Words of what is written, at most, of Chinese characters; longer examples are left out."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from foretell.contracts.errors import ForetellError
 from foretell.tasks.text_measures import Words
-from foretell.tasks.texts import Writes, Written
+from foretell.tasks.texts import TextExample, Writes, Written
 
 QUICK = {"lead": 100, "count": 100}
 """Alternatives that are looked through; of networks, for which more beams take longer, OTHERS."""
@@ -30,7 +30,7 @@ class Shorter:
         most = max(alternatives, QUICK.get(self.rung, OTHERS))
         found = []
         for answers in self.writer.write(texts, alternatives=most):
-            lengths = [len(Words().tokenize(each.text)) for each in answers]
+            lengths = [_words(each.text) for each in answers]
             short = [
                 each for each, size in zip(answers, lengths, strict=True) if size <= self.longest
             ]
@@ -42,6 +42,23 @@ def held_to(writer: Writes, longest: int | None) -> Writes:
     """The writer itself if no length is asked for. Raises as `refuse_length`."""
     refuse_length(longest)
     return writer if longest is None else Shorter(writer, longest)
+
+
+def short_enough(examples: Sequence[TextExample], longest: int | None) -> list[TextExample]:
+    """What a writer that is held to a length learns from: of longer targets it would learn to write
+    what it then may not. Measured in docs/decisions/tasks.md."""
+    if longest is None:
+        return list(examples)
+    found = []
+    for each in examples:
+        targets = tuple(text for text in each.targets if _words(text) <= longest)
+        if targets:
+            found.append(each._replace(targets=targets))
+    return found
+
+
+def _words(text: str) -> int:
+    return len(Words().tokenize(text))
 
 
 def refuse_length(longest: int | None) -> None:

@@ -29,7 +29,7 @@ from foretell.tasks import another_version, choosing, extracts, memory, noisy_ch
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
 from foretell.tasks.options import ReadOptions, TextOptions
-from foretell.tasks.shorter import held_to, refuse_length
+from foretell.tasks.shorter import held_to, refuse_length, short_enough
 from foretell.tasks.teaching import (
     Begin,
     Taught,
@@ -123,11 +123,12 @@ def train_into(
     refuse_options(options)
     refuse_length(options.longest)
     examples = read_examples(path, options, progress=progress)
+    examples = short_enough(examples, options.longest)
     refuse_few(path, examples)
     if options.dev is None:
         examples, dev = keep_back(examples, options.seed, lambda each: each.text)
     else:
-        dev = read_examples(Path(options.dev), options)
+        dev = short_enough(read_examples(Path(options.dev), options), options.longest)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
     dev = dev[:: -(-len(dev) // MOST_CHOSEN_BY)]
