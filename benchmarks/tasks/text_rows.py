@@ -223,8 +223,8 @@ def _tweetqa(data: Path) -> list[dict[str, Texts]]:
 
 def _cmrc(data: Path) -> list[dict[str, Texts]]:
     """Trained on the trial part, without its two questions that are empty; its dev part is what is
-    asked about. Answers there are 9 characters long on average (Cui et al. 2019, table 2), half as
-    long as those of the trial part, so they are held to twice that."""
+    asked about. Answers there are 9 characters long on average (Cui et al. 2019, from memory),
+    a third of those of the trial part, so they are held to twice that."""
     found = {}
     for part, name in (("train", "trial"), ("test", "dev")):
         content = json.loads((data / f"qa/cmrc2018/cmrc2018_{name}.json").read_text("utf-8"))
