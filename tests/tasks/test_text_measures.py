@@ -1,6 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
 
+from foretell.contracts.errors import MissingExtra
 from foretell.tasks.text_measures import F1, Bleu, Rouge, Words
 
 GERMAN = [("Der alte Mann rennt.",), ("Ein Hund springt hoch.", "Der Hund springt hoch.")] * 8
@@ -40,3 +43,11 @@ def test_the_best_of_several_references_counts() -> None:
     np.testing.assert_allclose(rows, [[100, 100], [0, 0]])
     rouge = Rouge(gold).rows(gold, ["the fast car", "yes"])
     np.testing.assert_allclose(rouge[:, 0], [100, 0])
+
+
+def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.partition(".")[0] == "sacrebleu"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.raises(MissingExtra, match=r'pip install "foretell\[tasks\]"$'):
+        Bleu(GERMAN)

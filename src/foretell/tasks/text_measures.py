@@ -207,14 +207,13 @@ def mostly_han(gold: Gold) -> bool:
 def _library(name: str) -> Any:
     from importlib import import_module
 
+    whole = name.partition(".")[0]
     try:
         return import_module(name)
     except ModuleNotFoundError as problem:
-        if problem.name != name.partition(".")[0]:
+        if str(problem.name).partition(".")[0] != whole:
             raise
-        raise MissingExtra(
-            f'{name.partition(".")[0]} measures texts: pip install "foretell[tasks]"'
-        ) from None
+        raise MissingExtra(f'{whole} measures texts: pip install "foretell[tasks]"') from None
 
 
 SCALES: dict[str, Callable[[Gold], Scale]] = {"bleu": Bleu, "rouge": Rouge, "f1": F1}
