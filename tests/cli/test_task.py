@@ -213,3 +213,4 @@ def test_generate(here: Path, run: Run) -> None:
     table = run("task", "generate", "compare", "m", "poems.jsonl", *fields).out
     assert "originals" in table
     assert run("task", "generate", "predict", "m", "two", "--count", "0").code == 2
+    assert run("task", "generate", "predict", "m", "").out.strip()

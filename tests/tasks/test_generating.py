@@ -1,5 +1,7 @@
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ FIRST = "春花秋月江水云雨"
 OPTIONS = GenerateOptions(text="lines", topic="tune", budget="1 pass")
 
 
-def poems(count: int, seed: int) -> list[dict[str, object]]:
+def poems(count: int, seed: int) -> list[dict[str, Any]]:
     """Two tunes: couplets of 5 that rhyme, and lines of 3 without a rhyme."""
     chance, found = np.random.default_rng(seed), []
 
@@ -31,7 +33,7 @@ def poems(count: int, seed: int) -> list[dict[str, object]]:
     return found
 
 
-def write(path: Path, rows: list[dict[str, object]]) -> Path:
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     path.write_text(text, "utf-8")
     return path
@@ -39,7 +41,7 @@ def write(path: Path, rows: list[dict[str, object]]) -> Path:
 
 def test_forms_are_learned_with_what_rhymes() -> None:
     rows = poems(40, 1)
-    forms = learn_forms((str(row["tune"]), "\n".join(row["lines"])) for row in rows)  # type: ignore[arg-type]
+    forms = learn_forms((row["tune"], "\n".join(row["lines"])) for row in rows)
     assert forms["对句"] == [Form("字字字字字，\n字字字字字。", ((11, 4),))]
     assert forms["三字"][0].lines == [3]
     assert blanks_of("春、花。") == "字、字。"
@@ -83,10 +85,18 @@ def test_a_generator_keeps_to_forms_and_tells_what_is_copied(tmp_path: Path) -> 
         generating.load(tmp_path / "m", "adapted")
 
 
-def test_texts_without_forms_are_generated_too(tmp_path: Path) -> None:
+def test_texts_without_forms_are_generated_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What rhymes in Chinese is nothing that they need.
+    monkeypatch.setitem(sys.modules, "pypinyin", None)
     (tmp_path / "notes.txt").write_text(
         "".join(f"The {x} sings {n} songs.\n" for n in range(30) for x in ("bird", "dog")), "utf-8"
     )
+    lines = [{"a": "birds", "text": f"The bird {n} sings."} for n in range(10, 60)]
+    write(tmp_path / "notes.jsonl", lines)
+    of_topics = GenerateOptions(topic="a", budget="1 pass")
+    assert generating.train_into(tmp_path / "t", tmp_path / "notes.jsonl", of_topics).forms == 0
     found = generating.train_into(
         tmp_path / "m", tmp_path / "notes.txt", GenerateOptions(budget="1 pass")
     )

@@ -9,6 +9,7 @@ from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
 from foretell.tasks import extracts, noisy_channel, writing
 from foretell.tasks.examples import read_texts
+from foretell.tasks.networks.writers import NetworkWriter
 from foretell.tasks.options import TextOptions
 from foretell.tasks.shorter import held_to
 from foretell.tasks.texts import TextExample, read_examples
@@ -67,7 +68,9 @@ def test_a_network_reads_alike_at_once_and_in_pieces(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.jsonl", pairs(60, 1))
     options = TextOptions(text="en", target="de", budget="2 passes")
     writing.train_into(tmp_path / "m", data, "translate", options)
-    model = writing.load(tmp_path / "m", "transformer").model  # type: ignore[attr-defined]
+    writer = writing.load(tmp_path / "m", "transformer")
+    assert isinstance(writer, NetworkWriter)
+    model = writer.model
     boundary = np.array([model.tokenizer.boundary], np.int32)
     source, target = (model.tokenizer.encode(text).tokens for text in pairs(1, 5)[0])
     prompt = np.concatenate([source, boundary])

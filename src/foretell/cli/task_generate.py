@@ -80,7 +80,7 @@ def train(name: str, arguments: Namespace) -> int:
     show_written(
         display,
         out,
-        f"foretell task {name} predict {out} TOPIC",
+        f"foretell task {name} predict {out} " + ("TOPIC" if options.topic else '""'),
         f"foretell task {name} evaluate {out} TEST --text {options.text}{topic}",
     )
     return 0
@@ -160,7 +160,8 @@ def predict(name: str, arguments: Namespace) -> int:
     if arguments.count < 1:
         raise ForetellError(f"--count must be 1 or more, not {arguments.count}")
     named = {"temperature": arguments.temperature, "seed": arguments.seed}
-    if Path(arguments.data).exists():
+    # An empty topic is none, and no name of the folder that one stands in.
+    if arguments.data and Path(arguments.data).exists():
         options = ReadOptions(text=arguments.text)
         return say_answers(
             arguments, lambda: load(Path(arguments.model), arguments.rung), answer, options, **named

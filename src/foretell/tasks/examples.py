@@ -148,6 +148,11 @@ def refuse_unknown(examples: Sequence[Example], labels: Sequence[str]) -> None:
             )
 
 
+def thinned(examples: Sequence[Kind], most: int) -> list[Kind]:
+    """Up to so many, evenly from all."""
+    return list(examples[:: max(1, -(-len(examples) // most))])
+
+
 def keep_back(
     examples: Sequence[Kind], seed: int, text: Callable[[Kind], str]
 ) -> tuple[list[Kind], list[Kind]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -23,17 +22,19 @@ from foretell import models
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.contracts.evidence import Evidence
 from foretell.contracts.learner import Budget
+from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.index import build_index, open_index
 from foretell.evaluation.intervals import paired_difference, ratio_interval
 from foretell.evaluation.results import Interval
 from foretell.evaluation.scoring import score_texts
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import FEWEST, keep_back, read_column, refuse_empty
+from foretell.tasks.examples import FEWEST, keep_back, read_column, refuse_empty, thinned
 from foretell.tasks.forms import Form, learn_forms
+from foretell.tasks.measures import AS_GOOD
 from foretell.tasks.options import GenerateOptions, ReadOptions
 from foretell.tasks.pieces import GenerationMeasures, Generator, Piece, measure_pieces, prompt_for
-from foretell.tasks.teaching import Begin, working_folder, write_record
+from foretell.tasks.teaching import Begin, has_networks, working_folder, write_record
 from foretell.tasks.text_measures import mostly_han
 from foretell.tokenizers import load_tokenizer
 from foretell.tokenizers.characters import Characters
@@ -46,7 +47,6 @@ FAMILIES = {"count": "kneser-ney", "transformer": "gpt"}
 FORMS, INDEX, LETTERS = "forms.json", "index", "letters"
 SUBWORDS = 4_000
 MOST_CHOSEN_BY = 300
-AS_GOOD = 0.01
 MOST_EVALUATED = 200
 
 
@@ -68,7 +68,8 @@ def read_topics(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TopicText]:
-    """All rows of a file or folder. Raises TextError, naming the row."""
+    """All rows of a file or folder that have a text. Raises TextError, naming a row without a
+    topic."""
     texts = read_column(path, options.text, "--text", progress=progress)
     name = options.topic
     topics = repeat(None) if name is None else read_column(path, name, "--topic")
@@ -133,18 +134,20 @@ def train_into(
         dev = read_topics(Path(options.dev), options)
     if len(texts) < FEWEST or len(dev) < 2:
         raise TextError(f"{path} has {len(texts) + len(dev)} texts, too few to learn from")
-    dev = dev[:: -(-len(dev) // MOST_CHOSEN_BY)]
+    dev = thinned(dev, MOST_CHOSEN_BY)
     documents = [each.document for each in texts]
-    forms = learn_forms((each.topic, each.text) for each in texts if each.topic)
     letters = Characters.train(documents, minimum_count=1)
+    forms: dict[str, list[Form]] = {}
+    tokenizer: Tokenizer
     # Forms are of characters.
-    han = mostly_han([(document,) for document in documents])
-    tokenizer = Characters.train(documents) if han else as_many_subwords(documents, most=SUBWORDS)
-    if not han:
-        forms = {}
+    if mostly_han([(document,) for document in documents]):
+        forms = learn_forms((each.topic, each.text) for each in texts if each.topic)
+        tokenizer = Characters.train(documents)
+    else:
+        tokenizer = as_many_subwords(documents, most=SUBWORDS)
     with working_folder(out) as work, new_folder(out) as folder:
         tried, evidence = [], []
-        for rung in FAMILIES if find_spec("torch") else ("count",):
+        for rung in FAMILIES if has_networks() else ("count",):
             watch = None if begin is None else begin(rung)
             size = sum(len(document.encode()) for document in documents)
             own = budget if rung == "transformer" else Budget(passes=1)
@@ -264,7 +267,7 @@ def evaluate(
     rows = read_topics(path, options, progress=progress)
     if len(rows) < 2:
         raise TextError(f"{path} has {len(rows)} text; give two or more")
-    rows = rows[:: -(-len(rows) // MOST_EVALUATED)]
+    rows = thinned(rows, MOST_EVALUATED)
     pieces = generator.write([each.topic for each in rows], temperature=temperature)
     theirs = [generator.judge(each.topic, each.text) for each in rows]
     return measure_pieces(pieces), measure_pieces(theirs)

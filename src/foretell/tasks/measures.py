@@ -12,6 +12,8 @@ from foretell.contracts.predictor import Label
 from foretell.evaluation.intervals import ratio_interval
 from foretell.evaluation.results import Interval
 
+AS_GOOD = 0.01
+"""Share by which a more costly kind of model has to be better to be chosen."""
 BINS = 15
 RESAMPLES = 1_000
 

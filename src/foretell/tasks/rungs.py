@@ -23,15 +23,12 @@ from foretell.evaluation.results import Interval
 from foretell.tasks import TOGETHER
 from foretell.tasks.calibration import fit_sureness
 from foretell.tasks.examples import Example
-from foretell.tasks.measures import LabelMeasures, measure_labels
+from foretell.tasks.measures import AS_GOOD, LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
 from foretell.tasks.teaching import Begin, Data, teach_networks
 from foretell.tasks.together import Together, log_shares, weigh
 from foretell.tasks.weighed_counts import learn
 from foretell.tasks.words import split
-
-AS_GOOD = 0.01
-"""Share of the nats by which a more costly kind has to be better."""
 
 
 @dataclass(frozen=True)

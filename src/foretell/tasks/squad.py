@@ -16,7 +16,6 @@ from foretell.contracts.corpus import Document
 from foretell.contracts.errors import TextError
 from foretell.corpus.encodings import decoded, open_bytes
 from foretell.corpus.pairs import MARK
-from foretell.corpus.readers import is_plain
 
 HEAD = 100_000
 """Characters in which a file says that it is one of these."""
@@ -31,10 +30,10 @@ class Asked(NamedTuple):
 
 def is_squad(path: Path) -> bool:
     """By the beginning of a file of JSON."""
-    if is_plain(path) or not path.is_file() or ".json" not in path.suffixes:
+    if not path.is_file() or ".json" not in path.suffixes:
         return False
     with open_bytes(path) as raw:
-        head = "".join(piece for piece, _ in zip(decoded(raw, path), range(1), strict=False))[:HEAD]
+        head = next(decoded(raw, path), "")[:HEAD]
     return head.lstrip().startswith("{") and re.search(r'"paragraphs"\s*:\s*\[', head) is not None
 
 

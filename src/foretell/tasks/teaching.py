@@ -80,10 +80,15 @@ def refuse_options(options: TeachOptions) -> None:
         open_base(options.adapt)
 
 
+def has_networks() -> bool:
+    """Whether PyTorch is here."""
+    return find_spec("torch") is not None and find_spec("safetensors") is not None
+
+
 def networks_for(options: TeachOptions, scratch: str = "recurrent") -> list[str]:
     """Those that can be tried here. scratch: the one that learns from nothing. Raises MissingExtra
     if one is asked for and cannot."""
-    there = find_spec("torch") is not None and find_spec("safetensors") is not None
+    there = has_networks()
     if options.adapt is not None and not there:
         raise MissingExtra('networks need PyTorch: pip install "foretell[neural]"')
     return [*([scratch] if there else []), *(["adapted"] if options.adapt else [])]

@@ -50,7 +50,8 @@ class TextMeasures:
 class Scale:
     """One way to hold texts against others. Rows of figures (N, K), a row a text."""
 
-    name: str
+    names: tuple[str, ...]
+    """Of what it measures; choices are made by the first."""
     signature: str
 
     @abstractmethod
@@ -68,7 +69,7 @@ class Scale:
 class Bleu(Scale):
     """Rows: n-grams that are right, n-grams said (4 each), length, length of the reference."""
 
-    name = "BLEU"
+    names = ("BLEU", "chrF")
 
     def __init__(self, gold: Gold) -> None:
         """gold: texts of the language, which decides what a word is."""
@@ -96,9 +97,9 @@ class Bleu(Scale):
         signatures = self._bleu.get_signature(), self._chrf.get_signature()
         return TextMeasures(
             len(said),
-            self.name,
+            self.names[0],
             Interval(value, float(low), float(high)),
-            {"chrF": float(chrf.score)},
+            {self.names[1]: float(chrf.score)},
             "; ".join(map(str, signatures)),
         )
 
@@ -125,19 +126,13 @@ class Bleu(Scale):
 class Means(Scale):
     """A figure or several a text, whose means are told; the first decides."""
 
-    names: tuple[str, ...]
-
     def measure(self, gold: Gold, said: Sequence[str], rows: Floats) -> TextMeasures:
         others = dict(zip(self.names[1:], rows.mean(0).tolist()[1:], strict=True))
         found = ratio_interval(rows[:, 0], np.ones(len(rows)))
-        return TextMeasures(len(rows), self.name, found, others, self.signature)
+        return TextMeasures(len(rows), self.names[0], found, others, self.signature)
 
     def difference(self, rows: Floats, others: Floats) -> Interval:
         return paired_difference(rows[:, 0], others[:, 0], np.ones(len(rows))).interval
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self.names[0]
 
 
 class Rouge(Means):

@@ -27,7 +27,8 @@ from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import keep_back
+from foretell.tasks.examples import keep_back, thinned
+from foretell.tasks.measures import AS_GOOD
 from foretell.tasks.options import ReadOptions, TextOptions
 from foretell.tasks.shorter import held_to, refuse_length, short_enough
 from foretell.tasks.teaching import (
@@ -45,8 +46,6 @@ from foretell.tasks.texts import TextExample, Writer, Writes, Written, read_exam
 
 RUNGS = ("lead", "count", "transformer", "adapted")
 """From the quickest to the slowest."""
-AS_GOOD = 0.01
-"""Share of the score by which a more costly kind has to be better."""
 MOST_CHOSEN_BY = 300
 """Texts of the dev part that are written for, since writing takes time."""
 
@@ -131,15 +130,14 @@ def train_into(
         dev = short_enough(read_examples(Path(options.dev), options), options.longest)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
-    dev = dev[:: -(-len(dev) // MOST_CHOSEN_BY)]
+    dev = thinned(dev, MOST_CHOSEN_BY)
     scale = SCALES[APPLICATIONS[task].scale]([each.targets for each in dev])
     with working_folder(out) as work:
         writers: list[Writer] = []
         runs = []
-        for rung, writer, seconds, ended in _learn(
+        for writer, seconds, ended in _learn(
             task, examples, dev, scale, options, work, begin, stop
         ):
-            assert writer.rung == rung
             writers.append(writer)
             runs.append((seconds, ended))
         held = [held_to(writer, options.longest) for writer in writers]
@@ -161,22 +159,13 @@ def _learn(
     work: Path,
     begin: Begin | None,
     stop: Callable[[], bool] | None,
-) -> Iterator[tuple[str, Writer, float, str]]:
+) -> Iterator[tuple[Writer, float, str]]:
     """Each kind that can be tried: it, the seconds that it learned for, and how that ended."""
-    began = monotonic()
-    floors: list[Writer | None] = []
-    chooser = CHOOSERS.get((task, any(MARK in each.text for each in examples)))
-    if chooser is not None:
-        floors = [choosing.learn(chooser, examples, dev, scale, seed=options.seed)]
     if task == "summarize":
-        floors.insert(0, extracts.Lead())
-    if task == "translate":
-        floors = [noisy_channel.learn(examples)]
-    if not any(floors):
-        floors = [memory.learn(examples)]
-    for writer in floors:
-        if writer is not None:
-            yield writer.rung, writer, monotonic() - began, "whole"
+        yield extracts.Lead(), 0.0, "whole"
+    began = monotonic()
+    counts = _learn_counts(task, examples, dev, scale, options.seed)
+    yield counts, monotonic() - began, "whole"
 
     def teach(rung: str, budget: Budget, folder: Path, watch: Watch | None) -> Taught:
         from foretell.tasks.networks import writers
@@ -185,8 +174,23 @@ def _learn(
         return writers.teach(rung, examples, dev, options, told, budget, folder, watch, stop)
 
     rungs = networks_for(options, "transformer")
-    for rung, network, run in teach_in_turn(rungs, options, work, teach, begin=begin):
-        yield rung, network, run.seconds, run.ended
+    for _, network, run in teach_in_turn(rungs, options, work, teach, begin=begin):
+        yield network, run.seconds, run.ended
+
+
+def _learn_counts(
+    task: str,
+    examples: Sequence[TextExample],
+    dev: Sequence[TextExample],
+    scale: Scale,
+    seed: int,
+) -> Writer:
+    """The floor of an application: what suits it, and a memory where nothing can be chosen."""
+    if task == "translate":
+        return noisy_channel.learn(examples)
+    chooser = CHOOSERS.get((task, any(MARK in each.text for each in examples)))
+    chosen = chooser and choosing.learn(chooser, examples, dev, scale, seed=seed)
+    return chosen or memory.learn(examples)
 
 
 def compare_writers(

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from foretell.contracts.learner import Budget
 from foretell.contracts.tokenizer import Tokenizer
 from foretell.corpus.pairs import MARK, Pair
-from foretell.decoding.chat import frame_question
+from foretell.decoding.chat import frame_question, refuse_special
 from foretell.decoding.search import BeamSettings, search
 from foretell.evaluation.answers import Encoded, Frame
 from foretell.models.neural import gpt
@@ -104,6 +104,7 @@ class NetworkWriter:
         return found
 
     def _prompt(self, text: str) -> NDArray[np.int32]:
+        refuse_special(self.model.tokenizer, text, "a text")
         tokens, _ = self.frame.encode(self.model.tokenizer, Pair(one_text(text), ""))
         over = len(tokens) - self.most_read
         if over <= 0:
@@ -221,6 +222,8 @@ def _build_adapted(
     around = frame_question(tokenizer)
     frame = Frame(*around) if around else Frame()
     frame = replace(frame, before=f"{frame.before}{instruction}\n")
+    for each in examples:
+        refuse_special(tokenizer, each.text, each.place)
     base = {"model": options.adapt, "fingerprint": fingerprint_of(network, tokenizer)}
     lengths = _Lengths(frame, tokenizer, examples)
     model = NeuralModel(network, tokenizer)
