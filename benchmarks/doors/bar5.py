@@ -30,7 +30,7 @@ from foretell.training.schedules import warm_up_then_decay
 CLOSE, HIGH_ACCURACY = 1e-4, 0.95
 WINDOW, ROWS = 100, 64
 """Of the article's example."""
-EPOCHS, QUICK_EPOCHS = 2, 4
+EPOCHS, QUICK_EPOCHS = 2, 8
 TOKENS, QUICK_TOKENS = 1_500_000, 100_000
 SEEDS, QUICK_SEEDS = (0, 1, 2), (0,)
 SIZES = {
