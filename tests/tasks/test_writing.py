@@ -8,11 +8,12 @@ from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists,
 from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
 from foretell.tasks import extracts, noisy_channel, writing
+from foretell.tasks.by_sentence import BySentence, usual_sentences
 from foretell.tasks.examples import read_texts
 from foretell.tasks.networks.writers import NetworkWriter
 from foretell.tasks.options import TextOptions
 from foretell.tasks.shorter import held_to
-from foretell.tasks.texts import TextExample, read_examples
+from foretell.tasks.texts import TextExample, Written, read_examples
 
 NOUNS = {"dog": "Hund", "man": "Mann", "bird": "Vogel", "child": "孩子", "fish": "Fisch"}
 VERBS = {"runs": "rennt", "sleeps": "schläft", "sings": "singt", "falls": "fällt", "sits": "sitzt"}
@@ -68,7 +69,9 @@ def test_a_network_reads_alike_at_once_and_in_pieces(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.jsonl", pairs(60, 1))
     options = TextOptions(text="en", target="de", budget="2 passes")
     writing.train_into(tmp_path / "m", data, "translate", options)
-    writer = writing.load(tmp_path / "m", "transformer")
+    whole_writer = writing.load(tmp_path / "m", "transformer")
+    assert isinstance(whole_writer, BySentence)
+    writer = whole_writer.writer
     assert isinstance(writer, NetworkWriter)
     model = writer.model
     boundary = np.array([model.tokenizer.boundary], np.int32)
@@ -196,3 +199,28 @@ def test_a_writer_is_held_to_a_length() -> None:
     assert held_to(extracts.Lead(), 1).write(["One two. Three four five."])[0][0].text == "One two."
     with pytest.raises(ForetellError, match="--longest must be 1 or more, not 0"):
         held_to(extracts.Lead(), 0)
+
+
+class Shouter:
+    """Writes a text in capitals; then, less likely, as it is."""
+
+    rung = "count"
+
+    def write(self, texts: list[str], *, alternatives: int = 1) -> list[list[Written]]:
+        found = [[Written(text.upper(), -1.0), Written(text, -1.0 - len(text))] for text in texts]
+        return [each[:alternatives] for each in found]
+
+
+def test_documents_are_translated_a_few_sentences_at_a_time() -> None:
+    writer = BySentence(Shouter(), 1)
+    document = "One dog. Mr. J. Smith sleeps! Ok?\n\n他来了。我走了。"
+    said = writer.write([document, "one line"], alternatives=2)
+    assert [each.text for each in said[0]] == [
+        "ONE DOG. MR. J. SMITH SLEEPS! OK?\n\n他来了。我走了。",
+        "ONE DOG. MR. J. SMITH SLEEPS! Ok?\n\n他来了。我走了。",
+    ]
+    assert [each.logprob for each in said[0]] == [-5.0, -8.0]
+    assert [each.text for each in said[1]] == ["ONE LINE", "one line"]
+    assert BySentence(Shouter(), 9).write([document])[0][0].text == document.upper()
+    assert usual_sentences(["A dog. A cat.", *["A dog."] * 99]) == 1
+    assert usual_sentences(["A dog. A cat.", *["A dog."] * 9]) == 2

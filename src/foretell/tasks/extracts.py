@@ -27,10 +27,14 @@ LATEST, SHORTEST = 13, 5
 """Character of a clause at which a part may begin at last, and characters of the shortest part."""
 _STOPS = "。！？!?；;"
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
-# A full stop ends a Chinese sentence too, and an English one where a capital follows.
+# A full stop ends a Chinese sentence too, and an English one where a capital follows, but for that
+# of a title, an initial, or an abbreviation that stands before names.
+_TITLES = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Sr", "Jr", "Hr", "Fr", "[A-Z]")
+_ABBREVIATIONS = ("vs", "cf", "Fig", "Eq", "Sec", "bzw", "ca", "Nr")
+_SHORT = "".join(rf"(?<!\b{each}\.)" for each in (*_TITLES, *_ABBREVIATIONS))
 _SENTENCE = re.compile(
     rf"(?<=[{_STOPS}])|(?<=[{_HAN})）]\.)|(?<=\.)(?=[{_HAN}])|(?<=[.!?][\"”’)])\s+(?=[A-Z])"
-    r"|(?<=\.)\s+(?=[A-Z\"“(\[])"
+    rf"|(?<=\.){_SHORT}\s+(?=[A-ZÀ-ÖØ-Þ\"“(\[])"
 )
 _CLAUSE = re.compile(rf"(?<=[{_STOPS},，:：])|(?<=[{_HAN})）]\.)")
 _MARKS = f"{_STOPS},，:：. "

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra, TextError
 from foretell.contracts.learner import Budget
@@ -27,6 +27,7 @@ from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel
 from foretell.tasks.answering import blocks
+from foretell.tasks.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.examples import keep_back, thinned
 from foretell.tasks.measures import AS_GOOD
 from foretell.tasks.options import ReadOptions, TextOptions
@@ -132,6 +133,7 @@ def train_into(
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
     dev = thinned(dev, MOST_CHOSEN_BY)
     scale = SCALES[APPLICATIONS[task].scale]([each.targets for each in dev])
+    usual = usual_sentences(each.text for each in examples) if task == "translate" else None
     with working_folder(out) as work:
         writers: list[Writer] = []
         runs = []
@@ -140,13 +142,13 @@ def train_into(
         ):
             writers.append(writer)
             runs.append((seconds, ended))
-        held = [held_to(writer, options.longest) for writer in writers]
+        held = [held_to(by_sentence(each, usual), options.longest) for each in writers]
         tried = compare_writers(held, runs, dev, scale)
         chosen = next(each.rung for each in tried if each.behind is None)
         found = LearnedWriting(task, chosen, len(examples), tried)
         with new_folder(out) as folder:
             write_record(folder, found, options, path)
-            _write(folder, task, writers, chosen)
+            _write(folder, {"task": task, "chosen": chosen, "sentences": usual}, writers)
     return found
 
 
@@ -219,13 +221,13 @@ def compare_writers(
     )
 
 
-def _write(folder: Path, task: str, writers: Sequence[Writer], chosen: str) -> None:
+def _write(folder: Path, facts: dict[str, Any], writers: Sequence[Writer]) -> None:
     for writer in writers:
         inside = folder / writer.rung
         inside.mkdir()
         writer.save(inside)
         seal(inside, {"rung": writer.rung, **writer.facts})
-    seal(folder, {"task": task, "chosen": chosen})
+    seal(folder, facts)
 
 
 def task_of(folder: Path) -> str:
@@ -233,7 +235,7 @@ def task_of(folder: Path) -> str:
     return _facts(folder)["task"]
 
 
-def _facts(folder: Path) -> dict[str, str]:
+def _facts(folder: Path) -> dict[str, Any]:
     facts = check_seal(folder)
     if facts.get("task") not in APPLICATIONS:
         raise DamagedModel(
@@ -249,7 +251,7 @@ def rungs_of(folder: Path) -> list[str]:
     return [each for each in RUNGS if (folder / each).is_dir()]
 
 
-def load(folder: Path, rung: str | None = None) -> Writer:
+def load(folder: Path, rung: str | None = None) -> Writes:
     """A writer from its folder; rung: another kind than the one that was chosen.
 
     Raises DamagedModel, MissingExtra for a network where PyTorch is not installed, ForetellError
@@ -259,7 +261,10 @@ def load(folder: Path, rung: str | None = None) -> Writer:
     rung = rung or facts["chosen"]
     if rung not in there:
         raise ForetellError(f"{folder} holds no {rung}; it holds {', '.join(there)}")
-    inside = folder / rung
+    return by_sentence(_load(folder / rung, rung), facts.get("sentences"))
+
+
+def _load(inside: Path, rung: str) -> Writer:
     found = check_seal(inside)
     try:
         if rung == "lead":
