@@ -11,7 +11,7 @@ from foretell.tasks import extracts, noisy_channel, writing
 from foretell.tasks.by_sentence import BySentence, usual_sentences
 from foretell.tasks.examples import read_texts
 from foretell.tasks.networks.writers import NetworkWriter
-from foretell.tasks.options import TextOptions
+from foretell.tasks.options import Held, TextOptions
 from foretell.tasks.shorter import held_to
 from foretell.tasks.texts import TextExample, Written, read_examples
 
@@ -193,12 +193,15 @@ def test_questions_are_read_in_the_form_of_squad(tmp_path: Path) -> None:
 def test_a_writer_is_held_to_a_length() -> None:
     text = "A very long first sentence of this text. Short one."
     assert extracts.Lead().write([text])[0][0].text != "Short one."
-    held = held_to(extracts.Lead(), 2)
+    held = held_to(extracts.Lead(), Held(longest=2))
     assert held.write([text])[0][0].text == "Short one."
     assert held.rung == "lead"
-    assert held_to(extracts.Lead(), 1).write(["One two. Three four five."])[0][0].text == "One two."
+    assert (
+        held_to(extracts.Lead(), Held(longest=1)).write(["One two. Three four five."])[0][0].text
+        == "One two."
+    )
     with pytest.raises(ForetellError, match="--longest must be 1 or more, not 0"):
-        held_to(extracts.Lead(), 0)
+        held_to(extracts.Lead(), Held(longest=0))
 
 
 class Shouter:
@@ -224,3 +227,40 @@ def test_documents_are_translated_a_few_sentences_at_a_time() -> None:
     assert BySentence(Shouter(), 9).write([document])[0][0].text == document.upper()
     assert usual_sentences(["A dog. A cat.", *["A dog."] * 99]) == 1
     assert usual_sentences(["A dog. A cat.", *["A dog."] * 9]) == 2
+
+
+def test_questions_may_have_no_answer(tmp_path: Path) -> None:
+    chance, paragraphs = np.random.default_rng(0), []
+    people, cities = ("Ann", "Bo", "Cy", "Di"), ("Boston", "Paris", "Rome", "北京")
+    for number in range(150):
+        who, where = str(chance.choice(people)), str(chance.choice(cities))
+        passage = f"{who} went to {where} in {1900 + number}. All was well."
+        told = [
+            (f"Where did {who} go?", [{"text": where, "answer_start": 0}]),
+            (f"Why is {chance.choice(people)} sad?", []),
+        ][number % 2]
+        qas = [{"id": "q", "question": told[0], "answers": told[1]}]
+        paragraphs.append({"context": passage, "qas": qas})
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}), "utf-8")
+    options = TextOptions(budget="1 pass")
+    assert len(read_examples(path, options)) == 75
+    found = writing.train_into(tmp_path / "m", path, "answer", options)
+    assert found.unanswered > 50
+    floor = next(each.measures for each in found.tried if each.rung == "count")
+    assert floor.score.value > 90
+    assert floor.others["of those without"] > 90
+    writer = writing.load(tmp_path / "m", "count")
+    passage = f"{MARK}Bo went to Rome in 1950. All was well."
+    asked = ["Where did Bo go?" + passage, "Why is Di sad?" + passage]
+    assert [each[0].text for each in writer.write(asked)] == ["Rome", ""]
+    # Somebody may want to be more sure, or to see every answer.
+    sure = held_to(writer, Held(least=0.9999)).write(asked)
+    assert [each[0].text for each in sure] == ["", ""]
+    every = writer.write(asked, alternatives=2)
+    assert every[1][0].text == ""
+    assert every[1][1].text
+    with pytest.raises(ForetellError, match="--least must be a probability"):
+        held_to(writer, Held(least=2))
+    with pytest.raises(ForetellError, match="does not say how likely"):
+        held_to(extracts.Lead(), Held(least=0.5)).write(["A text."])

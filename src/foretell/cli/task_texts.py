@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretell.cli.parsing import options_of
-from foretell.tasks.options import TextOptions
+from foretell.tasks.options import Held, TextOptions
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -34,11 +34,7 @@ def add_evaluate(parser: ArgumentParser) -> None:
 def add_compare(parser: ArgumentParser) -> None:
     _add_model(parser, DATA)
     parser.add_argument("--target", type=str, default="target", help="column of what is right")
-    _add_longest(parser)
-
-
-def _add_longest(parser: ArgumentParser) -> None:
-    parser.add_argument("--longest", type=int, help="words written, at most; of Chinese characters")
+    parser.add_class_arguments(Held)
 
 
 def _add_model(parser: ArgumentParser, data: str) -> None:
@@ -58,7 +54,7 @@ def add_predict(parser: ArgumentParser) -> None:
     _add_model(parser, TEXTS)
     _add_rung(parser)
     parser.add_argument("--alternatives", type=int, default=1, help="texts for each, at most")
-    _add_longest(parser)
+    parser.add_class_arguments(Held)
     parser.add_argument(
         "--out", type=str, help="file for the answers; the same command goes on if it was stopped"
     )
@@ -80,7 +76,8 @@ def train(name: str, arguments: Namespace) -> int:
         return 0
     say_lines(
         display,
-        f"{out}: {found.rung}, from {found.examples:,} examples",
+        f"{out}: {found.rung}, from {found.examples:,} examples"
+        + (f", {found.unanswered:,} of them without an answer" if found.unanswered else ""),
         "On the part kept back, by which it was chosen:",
     )
     display.show(_table(found.tried))
@@ -128,7 +125,7 @@ def _read_options(arguments: Namespace) -> TextOptions:
         text=arguments.text,
         second=arguments.second,
         target=arguments.target,
-        longest=arguments.longest,
+        **vars(options_of(Held, arguments)),
     )
 
 
@@ -155,5 +152,5 @@ def predict(name: str, arguments: Namespace) -> int:
         lambda: load(model, rung),
         answer,
         alternatives=arguments.alternatives,
-        longest=arguments.longest,
+        **vars(options_of(Held, arguments)),
     )

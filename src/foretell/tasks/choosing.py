@@ -5,7 +5,7 @@ n-grams of a text are (`weighed_counts`), and the part that is most like good on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +47,8 @@ class Chooser:
 
     counts: WeighedCounts
     kind: str
+    least: float = 0.0
+    """Probability of the best part below which it is taken that there is none."""
 
     rung = "count"
 
@@ -60,12 +62,17 @@ class Chooser:
             answers = [
                 Written(parts[at].said, float(np.log(good[at])), parts[at].start) for at in best
             ]
-            found.append(answers or [Written("", None)])
+            if not answers:
+                answers = [Written("", None)]
+            elif good[best[0]] < self.least:
+                nothing = Written("", float(np.log1p(-good[best[0]])))
+                answers = [nothing, *answers][:alternatives]
+            found.append(answers)
         return found
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"labels": [GOOD, OTHER], "kind": self.kind}
+        return {"labels": [GOOD, OTHER], "kind": self.kind, "least": self.least}
 
     def save(self, folder: Path) -> None:
         self.counts.save(folder)
@@ -85,7 +92,25 @@ def learn(
     learned, kept = (_labelled(KINDS[kind], each, scale, chance) for each in (examples, dev))
     if any({example.label for example in each} != {GOOD, OTHER} for each in (learned, kept)):
         return None
-    return Chooser(learn_counts(learned, kept, (GOOD, OTHER))[0], kind)
+    chooser = Chooser(learn_counts(learned, kept, (GOOD, OTHER))[0], kind)
+    return replace(chooser, least=_least_sure(chooser, dev, scale))
+
+
+def _least_sure(chooser: Chooser, dev: Sequence[TextExample], scale: Scale) -> float:
+    """The probability from which on answers are worth giving; 0 where all have one."""
+    if all(any(each.targets) for each in dev):
+        return 0.0
+    targets = [each.targets for each in dev]
+    said = [answers[0] for answers in chooser.write([each.text for each in dev])]
+    sure = np.array([1.0 if each.logprob is None else np.exp(each.logprob) for each in said])
+    given = scale.rows(targets, [each.text for each in said])[:, 0]
+    not_given = scale.rows(targets, [""] * len(said))[:, 0]
+    order = np.argsort(sure, kind="stable")
+    # By how much all together gain when the least sure ones, so many of them, are not given.
+    gains = np.concatenate([[0.0], np.cumsum((not_given - given)[order])])
+    left_out = int(gains.argmax())
+    edges = np.concatenate([[0.0], sure[order], [1.0]])
+    return float(edges[left_out : left_out + 2].mean()) if left_out else 0.0
 
 
 def _labelled(
@@ -98,11 +123,11 @@ def _labelled(
             continue
         figures = scale.rows([each.targets] * len(parts), [part.said for part in parts])[:, 0]
         most = figures.max()
-        if most < kind.least:
+        if most < kind.least and any(each.targets):
             continue
         for label, is_so, count in (
-            (GOOD, figures >= kind.nearly * most, kind.most_good),
-            (OTHER, figures < kind.clearly * most, kind.most_others),
+            (GOOD, (figures >= kind.nearly * most) & (most > 0), kind.most_good),
+            (OTHER, (figures < kind.clearly * most) | (most == 0), kind.most_others),
         ):
             drawn = chance.permutation(np.flatnonzero(is_so))[:count]
             found += [Example(parts[at].told, label, each.place) for at in sorted(drawn)]
@@ -110,4 +135,4 @@ def _labelled(
 
 
 def load(folder: Path, facts: dict[str, Any]) -> Chooser:
-    return Chooser(WeighedCounts.load(folder, facts), facts["kind"])
+    return Chooser(WeighedCounts.load(folder, facts), facts["kind"], facts["least"])

@@ -38,13 +38,21 @@ class LabelOptions(ReadOptions):
 
 
 @dataclass(frozen=True)
-class TextOptions(ReadOptions):
+class Held:
+    """What may be asked of texts that are written."""
+
+    longest: int | None = None
+    """Words of what is written, at most, of Chinese characters; longer examples are left out."""
+    least: float | None = None
+    """Probability below which nothing is written."""
+
+
+@dataclass(frozen=True)
+class TextOptions(Held, ReadOptions):
     """Where texts stand, and what is to be written."""
 
     target: str = "target"
     """Column or key that holds what is to be written; a list of texts: each is as good."""
-    longest: int | None = None
-    """Words of what is written, at most, of Chinese characters; longer examples are left out."""
 
 
 @dataclass(frozen=True)

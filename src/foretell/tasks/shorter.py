@@ -1,11 +1,13 @@
-"""Any writer, held to a length."""
+"""Any writer, held to a length, or to what it is sure of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
 from foretell.contracts.errors import ForetellError
+from foretell.tasks.options import Held
 from foretell.tasks.text_measures import Words
 from foretell.tasks.texts import TextExample, Writes, Written
 
@@ -38,10 +40,38 @@ class Shorter:
         return found
 
 
-def held_to(writer: Writes, longest: int | None) -> Writes:
-    """The writer itself if no length is asked for. Raises as `refuse_length`."""
-    refuse_length(longest)
-    return writer if longest is None else Shorter(writer, longest)
+@dataclass(frozen=True)
+class SureEnough:
+    """Writes nothing where the best of its answers is too unlikely."""
+
+    writer: Writes
+    least: float
+    """Probability."""
+
+    @property
+    def rung(self) -> str:
+        return self.writer.rung
+
+    def write(self, texts: Sequence[str], *, alternatives: int = 1) -> list[list[Written]]:
+        found = []
+        for answers in self.writer.write(texts, alternatives=alternatives):
+            sure = answers[0].logprob
+            if sure is None and answers[0].text:
+                raise ForetellError(
+                    f"{self.rung} does not say how likely its answers are; give another --rung, or "
+                    "leave --least out"
+                )
+            unsure = sure is not None and exp(sure) < self.least
+            found.append([Written("", None)] if unsure else answers)
+        return found
+
+
+def held_to(writer: Writes, options: Held) -> Writes:
+    """The writer itself if nothing is asked of it. Raises as `refuse_limits`."""
+    refuse_limits(options)
+    if options.longest is not None:
+        writer = Shorter(writer, options.longest)
+    return writer if options.least is None else SureEnough(writer, options.least)
 
 
 def short_enough(examples: Sequence[TextExample], longest: int | None) -> list[TextExample]:
@@ -61,7 +91,10 @@ def _words(text: str) -> int:
     return len(Words().tokenize(text))
 
 
-def refuse_length(longest: int | None) -> None:
-    """Raise ForetellError for a length of nothing."""
+def refuse_limits(options: Held) -> None:
+    """Raise ForetellError for a length of nothing, and for what is no probability."""
+    longest, least = options.longest, options.least
     if longest is not None and longest < 1:
         raise ForetellError(f"--longest must be 1 or more, not {longest}")
+    if least is not None and not 0 <= least <= 1:
+        raise ForetellError(f"--least must be a probability, from 0 to 1, not {least}")

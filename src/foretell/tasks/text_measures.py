@@ -16,7 +16,7 @@ import unicodedata
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,6 +168,18 @@ class F1(Means):
             exact = float(any(one == other for one, other in each))
             found.append([max(_overlap(*pair) for pair in each), exact])
         return 100 * np.array(found, np.float64)
+
+    def measure(self, gold: Gold, said: Sequence[str], rows: Floats) -> TextMeasures:
+        """Where some have no answer, also of each kind alone (Rajpurkar et al. 2018)."""
+        found = super().measure(gold, said, rows)
+        answered = np.array([any(right) for right in gold])
+        if answered.all() or not answered.any():
+            return found
+        apart = {
+            "F1 of those with an answer": float(rows[answered, 0].mean()),
+            "of those without": float(rows[~answered, 0].mean()),
+        }
+        return replace(found, others={**found.others, **apart})
 
 
 def _overlap(said: list[str], right: list[str]) -> float:

@@ -23,7 +23,7 @@ class TextExample(NamedTuple):
     text: str
     """Where there are two, with a MARK between them."""
     targets: tuple[str, ...]
-    """Each as good as the others."""
+    """Each as good as the others; one of nothing if there is no answer."""
     place: str
     """For errors: file and row."""
 
@@ -80,17 +80,21 @@ def read_examples(
     path: Path,
     options: TextOptions,
     *,
+    blank: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TextExample]:
-    """All rows of a file or folder, or of two files that have a line a text; of SQuAD the questions
-    that have an answer.
+    """All rows of a file or folder, or of two files that have a line a text. blank: whether
+    nothing may be what is wanted, as of questions that have no answer.
 
     Raises TextError, naming the row, if one lacks a field or has nothing in it, or if one of two
     files is longer.
     """
     if is_squad(path):
-        asked = (each for each in read_squad(path) if each.answers)
-        return [TextExample(each.document.text, each.answers, each.document.name) for each in asked]
+        asked = (each for each in read_squad(path) if each.answers or blank)
+        return [
+            TextExample(each.document.text, each.answers or ("",), each.document.name)
+            for each in asked
+        ]
     texts_in, targets_in = _sides(path)
     texts = read_texts(texts_in, options, progress=progress)
     targets = read_column(targets_in, options.target, "--target", joined=MARK)
@@ -103,8 +107,9 @@ def read_examples(
                 "with a line for each other"
             )
         each = tuple(part.strip() for part in target.text.split(MARK) if part.strip())
-        refuse_empty(target.name, options.target, "".join(each))
-        found.append(TextExample(document.text, each, document.name))
+        if not blank:
+            refuse_empty(target.name, options.target, "".join(each))
+        found.append(TextExample(document.text, each or ("",), document.name))
     return found
 
 

@@ -30,8 +30,8 @@ from foretell.tasks.answering import blocks
 from foretell.tasks.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.examples import keep_back, thinned
 from foretell.tasks.measures import AS_GOOD
-from foretell.tasks.options import ReadOptions, TextOptions
-from foretell.tasks.shorter import held_to, refuse_length, short_enough
+from foretell.tasks.options import Held, ReadOptions, TextOptions
+from foretell.tasks.shorter import held_to, refuse_limits, short_enough
 from foretell.tasks.teaching import (
     Begin,
     Taught,
@@ -56,12 +56,14 @@ class Application(NamedTuple):
     """By which choices are made."""
     instruction: str
     """What a pretrained model is told before a text."""
+    blank: bool = False
+    """Whether nothing may be what is wanted."""
 
 
 APPLICATIONS = {
     "translate": Application("bleu", "Translate:"),
     "summarize": Application("rouge", "Summarize in one sentence:"),
-    "answer": Application("f1", "Answer in a few words:"),
+    "answer": Application("f1", "Answer in a few words:", blank=True),
 }
 
 
@@ -95,6 +97,8 @@ class LearnedWriting:
     """The kind that was chosen."""
     examples: int
     """Learned from."""
+    unanswered: int
+    """Of these, to which nothing is the answer."""
     tried: tuple[TriedWriter, ...]
     """On the part by which it was chosen, so a little too good."""
 
@@ -121,14 +125,16 @@ def train_into(
     """
     refuse_existing(out)
     refuse_options(options)
-    refuse_length(options.longest)
-    examples = read_examples(path, options, progress=progress)
+    refuse_limits(options)
+    blank = APPLICATIONS[task].blank
+    examples = read_examples(path, options, blank=blank, progress=progress)
     examples = short_enough(examples, options.longest)
     refuse_few(path, examples)
     if options.dev is None:
         examples, dev = keep_back(examples, options.seed, lambda each: each.text)
     else:
-        dev = short_enough(read_examples(Path(options.dev), options), options.longest)
+        dev = read_examples(Path(options.dev), options, blank=blank)
+        dev = short_enough(dev, options.longest)
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
     dev = thinned(dev, MOST_CHOSEN_BY)
@@ -142,10 +148,11 @@ def train_into(
         ):
             writers.append(writer)
             runs.append((seconds, ended))
-        held = [held_to(by_sentence(each, usual), options.longest) for each in writers]
+        held = [held_to(by_sentence(each, usual), options) for each in writers]
         tried = compare_writers(held, runs, dev, scale)
         chosen = next(each.rung for each in tried if each.behind is None)
-        found = LearnedWriting(task, chosen, len(examples), tried)
+        unanswered = sum(not any(each.targets) for each in examples)
+        found = LearnedWriting(task, chosen, len(examples), unanswered, tried)
         with new_folder(out) as folder:
             write_record(folder, found, options, path)
             _write(folder, {"task": task, "chosen": chosen, "sentences": usual}, writers)
@@ -317,11 +324,12 @@ def _compare(
     rungs: Sequence[str | None],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[TriedWriter, ...]:
-    writers = [held_to(load(model, rung), options.longest) for rung in rungs]
-    gold = read_examples(path, options, progress=progress)
+    writers = [held_to(load(model, rung), options) for rung in rungs]
+    application = APPLICATIONS[task_of(model)]
+    gold = read_examples(path, options, blank=application.blank, progress=progress)
     if len(gold) < 2:
         raise TextError(f"{path} has {len(gold)} example; give two or more")
-    scale = SCALES[APPLICATIONS[task_of(model)].scale]([each.targets for each in gold])
+    scale = SCALES[application.scale]([each.targets for each in gold])
     return compare_writers(writers, [(0.0, "")] * len(writers), gold, scale)
 
 
@@ -350,12 +358,14 @@ def answer(
     *,
     alternatives: int = 1,
     longest: int | None = None,
+    least: float | None = None,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[AnsweredText]:
     """The answer to every row, in order; see `answering.blocks`, which this raises as."""
+    writer = held_to(writer, Held(longest, least))
     for block in blocks(path, options, after=after, progress=progress):
         texts = [document.text for document in block]
-        answers = held_to(writer, longest).write(texts, alternatives=alternatives)
+        answers = writer.write(texts, alternatives=alternatives)
         for document, written in zip(block, answers, strict=True):
             yield AnsweredText(document.name, written)
