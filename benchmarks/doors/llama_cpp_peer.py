@@ -38,14 +38,29 @@ def ask(interpreter: str, request: dict[str, Any], scratch: Path) -> dict[str, A
     command = [interpreter, __file__, str(scratch / "request.json"), str(scratch / "answer.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"llama.cpp failed on {request['file']}: {done.stderr[-2000:]}")
+        said = f"with {done.returncode}: {done.stderr[-2000:]}"
+        raise RuntimeError(f"llama.cpp failed on {request['file']} {said}")
     answer: dict[str, Any] = json.loads((scratch / "answer.json").read_text("utf-8"))
     return answer
+
+
+def _without_tiles(library: Any) -> None:
+    """Keep it from laying blocks out for AMX, for which only its first thread asks leave: the next
+    one dies of an invalid instruction (ggml-org/llama.cpp#26954, open in 0.3.36)."""
+    defaults = library.llama_model_default_params
+
+    def plain() -> Any:
+        found = defaults()
+        found.use_extra_bufts = False
+        return found
+
+    library.llama_model_default_params = plain
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
     import llama_cpp
 
+    _without_tiles(llama_cpp.llama_cpp)
     remembered = llama_cpp.GGML_TYPE_F32 if request["exact"] else llama_cpp.GGML_TYPE_F16
     model = llama_cpp.Llama(
         request["file"],
