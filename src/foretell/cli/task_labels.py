@@ -52,6 +52,9 @@ def add_predict(parser: ArgumentParser) -> None:
     _add_rung(parser)
     parser.add_argument("--why", action="store_true", help="also the words that decided")
     parser.add_argument(
+        "--reject", type=float, help="share of usual texts that may go without label as too unusual"
+    )
+    parser.add_argument(
         "--out", type=str, help="file for the answers; the same command goes on if it was stopped"
     )
 
@@ -142,7 +145,15 @@ def _lines(found: LabelMeasures) -> list[str]:
 def predict(name: str, arguments: Namespace) -> int:
     from foretell import tasks
     from foretell.cli.task_common import say_answers
+    from foretell.tasks import scope
     from foretell.tasks.labelling import answer
 
-    model, rung = arguments.model, arguments.rung
-    return say_answers(arguments, lambda: tasks.load(model, rung), answer, why=arguments.why)
+    model, rung, reject = arguments.model, arguments.rung, arguments.reject
+    known = scope.load(Path(model), reject=reject)
+    return say_answers(
+        arguments,
+        lambda: tasks.load(model, rung),
+        lambda *given, **named: answer(*given, known=known, **named),
+        why=arguments.why,
+        reject=reject,
+    )

@@ -77,10 +77,11 @@ def compare(name: str, arguments: Namespace) -> int:
 
 def predict(name: str, arguments: Namespace) -> int:
     from foretell.cli.task_common import say_answers
-    from foretell.tasks import roles
+    from foretell.tasks import roles, scope
 
     refuse_why(arguments)
     model, rung = Path(arguments.model), arguments.rung
+    scope.load(model, reject=arguments.reject)
     if str(arguments.out or "").endswith(".html"):
         return _draw(arguments)
     return say_answers(arguments, lambda: roles.load(model, rung), roles.answer)

@@ -79,13 +79,19 @@ def compare(name: str, arguments: Namespace) -> int:
 
 def predict(name: str, arguments: Namespace) -> int:
     from foretell.cli.task_common import say_answers
-    from foretell.tasks import tagging
+    from foretell.tasks import scope, tagging
 
     if not _has_spans(arguments.model):
         return task_labels.predict(name, arguments)
     refuse_why(arguments)
-    model, rung = Path(arguments.model), arguments.rung
-    return say_answers(arguments, lambda: tagging.load(model, rung), tagging.answer)
+    model, rung, reject = Path(arguments.model), arguments.rung, arguments.reject
+    known = scope.load(model, reject=reject)
+    return say_answers(
+        arguments,
+        lambda: tagging.load(model, rung),
+        lambda *given, **named: tagging.answer(*given, known=known, **named),
+        reject=reject,
+    )
 
 
 def refuse_why(arguments: Namespace) -> None:

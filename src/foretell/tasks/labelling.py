@@ -16,6 +16,7 @@ from foretell import tasks
 from foretell.contracts.errors import TextError
 from foretell.contracts.predictor import Label, LabelPredictor
 from foretell.storage import new_folder, refuse_existing
+from foretell.tasks import scope
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import (
     keep_back,
@@ -27,6 +28,7 @@ from foretell.tasks.explaining import explain
 from foretell.tasks.measures import LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
 from foretell.tasks.rungs import Tried, compare_answers, try_rungs
+from foretell.tasks.scope import Scope
 from foretell.tasks.teaching import Begin, refuse_options, working_folder, write_record
 
 MOST_WORDS = 5
@@ -82,6 +84,8 @@ def train_into(
         with new_folder(out) as folder:
             write_record(folder, found, options, path)
             tasks.write(folder, choice.parts, choice.weights, choice.chosen)
+            learned, kept = ([each.text for each in part] for part in (examples, dev))
+            scope.learn(learned, kept, choice.answers).save(folder)
     return found
 
 
@@ -129,22 +133,26 @@ class Answered(NamedTuple):
     label: Label
     words: tuple[tuple[str, float], ...] = ()
     """Those that decided, if it was asked: each with nats for the answer, the strongest first."""
+    usual: float | None = None
+    """As `scope` has it, if it is known."""
+    rejected: bool = False
+    """Whether it is too unusual for the label to be given."""
 
     @property
     def line(self) -> str:
         """Of a table: place, label, its probability, words."""
         sure = self.label.probabilities[self.label.value]
         said = [f"{word} {nats:+.2f}" for word, nats in self.words]
-        return "\t".join(
-            [self.place, self.label.value, f"{sure:.4f}", *([", ".join(said)] * bool(said))]
-        )
+        label = "" if self.rejected else self.label.value
+        return "\t".join([self.place, label, f"{sure:.4f}", *([", ".join(said)] * bool(said))])
 
     @property
     def json(self) -> str:
         content = {
             "place": self.place,
-            "label": self.label.value,
+            "label": None if self.rejected else self.label.value,
             "probabilities": dict(self.label.probabilities),
+            **({} if self.usual is None else {"usual": self.usual}),
             **({"words": self.words} if self.words else {}),
         }
         return json.dumps(content, ensure_ascii=False)
@@ -156,16 +164,21 @@ def answer(
     options: LabelOptions,
     *,
     why: bool = False,
+    known: Scope | None = None,
+    reject: float | None = None,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Answered]:
     """The answer to every row, in order; see `answering.blocks`, which this raises as. why: with
-    the words that decided."""
+    the words that decided; known: what is usual, as `scope.load` gives it; reject: how unusual a
+    text has to be to get no label."""
     for block in blocks(path, options, after=after, progress=progress):
         texts = [document.text for document in block]
-        for document, read, label in zip(block, texts, predictor.predict(texts), strict=True):
+        answers = predictor.predict(texts)
+        usual = scope.usual(known, predictor.rung, texts, answers)
+        for document, label, share in zip(block, answers, usual, strict=True):
             words: tuple[tuple[str, float], ...] = ()
             if why:
-                strongest = sorted(explain(predictor, read), key=lambda word: -abs(word[1]))
-                words = tuple(strongest[:MOST_WORDS])
-            yield Answered(document.name, label, words)
+                found = explain(predictor, document.text)
+                words = tuple(sorted(found, key=lambda word: -abs(word[1]))[:MOST_WORDS])
+            yield Answered(document.name, label, words, share, scope.rejects(share, reject))

@@ -250,7 +250,7 @@ def _learn(
         each._replace(spans=tuple(s for s in each.spans if f"B-{s.name}" in names.tags))
         for each in held_out
     ]
-    parts, found = tagging.learn_tags(learn, known, names, options, work, begin=begin, stop=stop)
+    parts, found, _ = tagging.learn_tags(learn, known, names, options, work, begin=begin, stop=stop)
     folder.mkdir()
     tagging.write(folder, parts, found)
     return found

@@ -8,7 +8,7 @@ together     those of them that add something
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -52,6 +52,8 @@ class Choice(NamedTuple):
     """All of them, if there are several."""
     tried: tuple[Tried, ...]
     chosen: str
+    answers: Mapping[str, Sequence[Label]]
+    """By kind, to the dev part."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -106,7 +108,8 @@ def try_rungs(
     names = [*(part.rung for part in parts), *([TOGETHER] if together else [])]
     tried = compare_answers(names, runs, gold, answers)
     chosen = next(each.rung for each in tried if each.behind is None)
-    return Choice(tuple(parts), together, tried, chosen)
+    by_kind = dict(zip(names, answers, strict=True))
+    return Choice(tuple(parts), together, tried, chosen, by_kind)
 
 
 def compare_answers(

@@ -19,10 +19,11 @@ from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version
+from foretell.tasks import another_version, scope
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import Example, keep_back
 from foretell.tasks.options import LabelOptions, TeachOptions
+from foretell.tasks.scope import Scope
 from foretell.tasks.spans import Span, tags_of
 from foretell.tasks.tag_counts import TagCounts, count_tags
 from foretell.tasks.tag_measures import TagMeasures, measure_tagging
@@ -100,10 +101,19 @@ def train_into(
     if len(dev) < 2:
         raise TextError(f"{len(dev)} examples to make choices on are too few; give --dev")
     with working_folder(out) as work:
-        parts, found = learn_tags(examples, dev, names, options, work, begin=begin, stop=stop)
+        parts, found, answers = learn_tags(
+            examples, dev, names, options, work, begin=begin, stop=stop
+        )
         with new_folder(out) as folder:
             write_record(folder, found, options, path)
             write(folder, parts, found)
+            if names.labels:
+                learned, kept = (["".join(each.words) for each in part] for part in (examples, dev))
+                labels = {
+                    part.rung: [each.label for each in said if each.label is not None]
+                    for part, said in zip(parts, answers, strict=True)
+                }
+                scope.learn(learned, kept, labels).save(folder)
     return found
 
 
@@ -116,12 +126,14 @@ def learn_tags(
     *,
     begin: Begin | None = None,
     stop: Callable[[], bool] | None = None,
-) -> tuple[list[TagPredictor], LearnedTags]:
-    """Every kind of model, and how they did on the dev part. work: folder for checkpoints."""
+) -> tuple[list[TagPredictor], LearnedTags, list[list[Tagging]]]:
+    """Every kind of model, how they did on the dev part, and the answers of each to it. work:
+    folder for checkpoints."""
     parts, runs = _try_rungs(examples, dev, names, options, work, begin, stop)
-    tried = _compare(parts, runs, dev)
+    answers = [answers_to(part, dev) for part in parts]
+    tried = _compare(parts, runs, dev, answers)
     chosen = next(each.rung for each in tried if each.behind is None)
-    return parts, LearnedTags(chosen, names, len(examples), tried)
+    return parts, LearnedTags(chosen, names, len(examples), tried), answers
 
 
 def write(folder: Path, parts: Sequence[TagPredictor], found: LearnedTags) -> None:
@@ -185,11 +197,13 @@ def _encode(example: Tagged, names: Names) -> tuple[list[str], list[int], int, i
 
 
 def _compare(
-    parts: Sequence[TagPredictor], runs: Sequence[tuple[float, str]], gold: Sequence[Tagged]
+    parts: Sequence[TagPredictor],
+    runs: Sequence[tuple[float, str]],
+    gold: Sequence[Tagged],
+    answers: Sequence[Sequence[Tagging]],
 ) -> tuple[TriedTags, ...]:
     """The best has the fewest spans and labels wrong."""
     names = _names(parts[0])
-    answers = [answers_to(part, gold) for part in parts]
     measured = [measure_tagging(gold, each, names) for each in answers]
     best = max(range(len(parts)), key=lambda index: _quality(measured[index]))
     right = [
@@ -261,7 +275,9 @@ def compare(model: Path, path: Path) -> tuple[TriedTags, ...]:
     """Every kind that a folder holds, against the same examples. Raises TextError, naming the
     row."""
     parts = [load(model, rung) for rung in rungs_of(model)]
-    return _compare(parts, [(0.0, "")] * len(parts), _read_some(path))
+    gold = _read_some(path)
+    answers = [answers_to(part, gold) for part in parts]
+    return _compare(parts, [(0.0, "")] * len(parts), gold, answers)
 
 
 def evaluate(predictor: TagPredictor, path: Path) -> TagMeasures:
@@ -287,6 +303,10 @@ class AnsweredTags(NamedTuple):
 
     place: str
     tagging: Tagging
+    usual: float | None = None
+    """As `scope` has it, if it is known."""
+    rejected: bool = False
+    """Whether it is too unusual for the label to be given."""
 
     def said(self, span: Span) -> str:
         return "".join(self.tagging.words[span.start : span.end]).strip()
@@ -296,7 +316,8 @@ class AnsweredTags(NamedTuple):
         """Of a table: place, label, what each span says."""
         label = self.tagging.label
         spans = [f"{span.name}={self.said(span)}" for span in self.tagging.spans]
-        return "\t".join([self.place, *([label.value] if label else []), *spans])
+        value = [] if label is None else ["" if self.rejected else label.value]
+        return "\t".join([self.place, *value, *spans])
 
     @property
     def json(self) -> str:
@@ -315,8 +336,10 @@ class AnsweredTags(NamedTuple):
         ]
         content: dict[str, Any] = {"place": self.place, "text": text, "spans": spans}
         if tagging.label is not None:
-            content["label"] = tagging.label.value
+            content["label"] = None if self.rejected else tagging.label.value
             content["probabilities"] = dict(tagging.label.probabilities)
+        if self.usual is not None:
+            content["usual"] = self.usual
         return json.dumps(content, ensure_ascii=False)
 
 
@@ -325,11 +348,17 @@ def answer(
     path: Path,
     options: LabelOptions,
     *,
+    known: Scope | None = None,
+    reject: float | None = None,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[AnsweredTags]:
-    """The answer to every row, in order; see `answering.blocks`, which this raises as."""
+    """The answer to every row, in order; see `answering.blocks`, which this raises as. known,
+    reject: as of `labelling.answer`."""
     for block in blocks(path, options, after=after, progress=progress):
-        found = predictor.predict([split(document.text) for document in block])
-        for document, tagging in zip(block, found, strict=True):
-            yield AnsweredTags(document.name, tagging)
+        words = [split(document.text) for document in block]
+        found = predictor.predict(words)
+        labels = [each.label for each in found if each.label is not None]
+        usual = scope.usual(known, predictor.rung, ["".join(each) for each in words], labels)
+        for document, tagging, share in zip(block, found, usual, strict=True):
+            yield AnsweredTags(document.name, tagging, share, scope.rejects(share, reject))
