@@ -86,6 +86,18 @@ def test_of_two_texts_what_both_have_is_told_from_what_one_has() -> None:
     assert not numbers_again.any()
 
 
+def test_words_of_one_text_stand_with_those_of_the_other() -> None:
+    pairs = [f"x y b{MARK}c b", f"x u v{MARK}c d", f"c{MARK}x", f"x b{MARK}b d"]
+    numbers, hashes = ngrams(pairs)
+    _, crossed = ngrams([f"x{MARK}c"])
+    alone = set(ngrams([f"x{MARK}"])[1]) | set(ngrams([f"{MARK}c"])[1])
+    both = set(crossed) - alone
+    have = [both & set(hashes[numbers == row]) for row in range(len(pairs))]
+    assert have[0] & have[1]
+    # The other way round, or with a word that both have, is something else.
+    assert not (have[0] & have[1]) & (have[2] | have[3])
+
+
 def test_how_much_of_one_text_stands_in_the_other_is_told() -> None:
     numbers, hashes = ngrams([f"x y{MARK}x y", f"p q{MARK}p q", f"x y{MARK}u v", f"k l{MARK}m n"])
     alike, also, different, also_different = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foretell.cli import task_choices
 from foretell.cli.parsing import options_of
 from foretell.tasks.options import Held, TextOptions
 
@@ -42,6 +43,7 @@ def _add_model(parser: ArgumentParser, data: str) -> None:
     parser.add_argument("data", type=str, help=data)
     parser.add_argument("--text", type=str, default="text", help="column that holds the text")
     parser.add_argument("--second", type=str, help="column that holds a second text, if any")
+    parser.add_argument("--choices", type=str, help="column of answers that are chosen from")
 
 
 def _add_rung(parser: ArgumentParser) -> None:
@@ -65,6 +67,8 @@ def train(name: str, arguments: Namespace) -> int:
     from foretell.cli.task_common import places, say_lines, say_next, say_record
     from foretell.tasks.writing import train_into
 
+    if arguments.choices is not None:
+        return task_choices.train(name, arguments)
     data, out = places(name, arguments)
     options = options_of(TextOptions, arguments)
     with Display() as display, Stop(display) as stop:
@@ -110,6 +114,8 @@ def compare(name: str, arguments: Namespace) -> int:
     from foretell.cli.task_common import hold_all
     from foretell.tasks.writing import compare as hold
 
+    if _has_choices(arguments):
+        return task_choices.compare(arguments)
     return hold_all(arguments, hold, _table, _read_options(arguments))
 
 
@@ -117,7 +123,20 @@ def evaluate(name: str, arguments: Namespace) -> int:
     from foretell.cli.task_common import hold_one
     from foretell.tasks.writing import evaluate as hold
 
+    if _has_choices(arguments):
+        return task_choices.evaluate(arguments)
     return hold_one(arguments, hold, _lines, _read_options(arguments), arguments.rung)
+
+
+def _has_choices(arguments: Namespace) -> bool:
+    """Whether the model chooses its answers. Raises ForetellError if it is told to and cannot."""
+    from foretell.contracts.errors import ForetellError
+    from foretell.storage import check_seal
+
+    chooses = "choices" in check_seal(Path(arguments.model))
+    if arguments.choices is not None and not chooses:
+        raise ForetellError(f"{arguments.model} writes its answers; leave --choices out")
+    return chooses
 
 
 def _read_options(arguments: Namespace) -> TextOptions:
@@ -144,6 +163,8 @@ def predict(name: str, arguments: Namespace) -> int:
     from foretell.contracts.errors import ForetellError
     from foretell.tasks.writing import answer, load
 
+    if _has_choices(arguments):
+        return task_choices.predict(arguments)
     if arguments.alternatives < 1:
         raise ForetellError(f"--alternatives must be 1 or more, not {arguments.alternatives}")
     model, rung = Path(arguments.model), arguments.rung

@@ -232,6 +232,39 @@ def _texts(record: Record) -> Record:
     }
 
 
+def _choices(record: Record) -> Record:
+    best = _chosen(record)["measures"]
+    rows = [
+        {
+            "best": each["rung"] == record["rung"],
+            "cells": [
+                each["rung"],
+                _share(each["measures"]["accuracy"]),
+                f"{each['measures']['nats']:.3f}",
+                _share(each["measures"]["calibration_error"]),
+                _apart(each["behind"]),
+                f"{each['seconds']:.0f}",
+            ],
+        }
+        for each in record["tried"]
+    ]
+    headings = (
+        *("", "accuracy", "nats a question", "calibration error"),
+        *("accuracy against the best", "seconds"),
+    )
+    note = (
+        f"Choosing blindly: {best['floor']:.3f}. Nats: -ln P of the right choices. Calibration "
+        f"error by chance alone: {best['chance_error']:.3f}."
+    )
+    return {
+        "answer": f"{record['rung']}: {_share(best['accuracy'])} of {best['texts']:,} questions "
+        "right",
+        "under": f"{record['examples']:,} questions with {record['choices']:.1f} choices. "
+        f"{KEPT_BACK}",
+        "sections": [_table("Kinds of models", headings, rows, note)],
+    }
+
+
 def _percent(interval: Record) -> str:
     return f"{interval['value']:.1f} [{interval['low']:.1f}, {interval['high']:.1f}]"
 
@@ -259,5 +292,11 @@ def _generation(record: Record) -> Record:
     }
 
 
-BUILDERS = {"finder": _roles, "names": _tags, "task": _texts, "generates": _generation}
+BUILDERS = {
+    "choices": _choices,
+    "finder": _roles,
+    "names": _tags,
+    "task": _texts,
+    "generates": _generation,
+}
 """By what only records of a kind have."""

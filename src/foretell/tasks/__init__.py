@@ -23,17 +23,22 @@ RUNGS, TOGETHER = ("count", "recurrent", "adapted"), "together"
 
 
 def write(
-    folder: Path, parts: Sequence[LearnedPredictor], weights: Mapping[str, float], chosen: str
+    folder: Path,
+    parts: Sequence[LearnedPredictor],
+    weights: Mapping[str, float],
+    chosen: str,
+    **more: Any,
 ) -> None:
     """Write and seal predictors of the same labels in a folder that exists. weights: of the parts
-    when they answer together, if they can; chosen: the one that `load` gives."""
+    when they answer together, if they can; chosen: the one that `load` gives; more: facts for who
+    reads the folder otherwise."""
     for part in parts:
         inside = folder / part.rung
         inside.mkdir()
         part.save(inside)
         seal(inside, {"rung": part.rung, "labels": list(part.labels), **part.facts})
     labels = list(parts[0].labels)
-    seal(folder, {"chosen": chosen, "labels": labels, "weights": dict(weights)})
+    seal(folder, {"chosen": chosen, "labels": labels, "weights": dict(weights), **more})
 
 
 def rungs_of(folder: str | Path) -> list[str]:

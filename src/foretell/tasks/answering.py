@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from foretell.contracts.corpus import Document
 from foretell.contracts.errors import OutputExists
@@ -16,6 +16,7 @@ from foretell.storage import check_seal, locked, refuse_existing, write_text
 from foretell.tasks.examples import read_texts
 from foretell.tasks.options import ReadOptions
 
+Row = TypeVar("Row")
 AT_ONCE = 1_000
 """Rows that are read and answered together."""
 
@@ -41,8 +42,13 @@ def blocks(
 ) -> Iterator[list[Document]]:
     """The texts of the rows after so many, AT_ONCE of them together. Raises TextError at a row that
     has nothing in a field that is read."""
-    documents = islice(read_texts(path, options, progress=progress), after, None)
-    while block := list(islice(documents, AT_ONCE)):
+    yield from in_blocks(read_texts(path, options, progress=progress), after)
+
+
+def in_blocks(rows: Iterator[Row], after: int) -> Iterator[list[Row]]:
+    """What stands after so many rows, AT_ONCE of them together."""
+    left = islice(rows, after, None)
+    while block := list(islice(left, AT_ONCE)):
         yield block
 
 

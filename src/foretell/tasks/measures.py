@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.contracts.predictor import Label
-from foretell.evaluation.intervals import ratio_interval
+from foretell.evaluation.intervals import paired_difference, ratio_interval
 from foretell.evaluation.results import Interval
 
 AS_GOOD = 0.01
@@ -56,11 +56,27 @@ def measure_labels(gold: Sequence[str], answers: Sequence[Label]) -> LabelMeasur
         accuracy=share_interval(right),
         macro_f1=_macro_f1(gold, values),
         nats=-float(np.log(np.maximum(given, 1e-12)).mean()),
-        calibration_error=_calibration(sure, right),
-        chance_error=_by_chance(sure),
+        calibration_error=measure_calibration(sure, right),
+        chance_error=chance_calibration(sure),
         floor=float(counts.max() / len(gold)) if len(names) else 0.0,
         confusion=confusion,
     )
+
+
+def behind_best(
+    costs: Sequence[float], right: Sequence[NDArray[np.float64]]
+) -> list[Interval | None]:
+    """How far each of several is behind the best, over the same texts; None of the best itself,
+    which is the first of those that cost hardly more than the least: it is smaller and quicker.
+
+    right: (N,) of each, whether its answers are.
+    """
+    best = next(i for i, cost in enumerate(costs) if cost <= min(costs) * (1 + AS_GOOD))
+    ones = np.ones(len(right[best]))
+    return [
+        None if index == best else paired_difference(each, right[best], ones).interval
+        for index, each in enumerate(right)
+    ]
 
 
 def share_interval(is_so: NDArray[np.float64]) -> Interval:
@@ -81,9 +97,9 @@ def expected_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) 
     return float(sum(abs((sure[b] - right[b]).sum()) for b in bins) / len(order))
 
 
-def _calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -> Interval:
-    """With an interval. Resamples are farther apart than the sample, as chance in a bin never
-    brings the two nearer on average; they are moved back by as much."""
+def measure_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -> Interval:
+    """`expected_calibration` with an interval. Resamples are farther apart than the sample, as
+    chance in a bin never brings the two nearer on average; they are moved back by as much."""
     value, chance = expected_calibration(sure, right), np.random.default_rng(0)
     drawn = chance.integers(0, len(sure), (RESAMPLES, len(sure)))
     found = np.array([expected_calibration(sure[rows], right[rows]) for rows in drawn])
@@ -91,7 +107,8 @@ def _calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -> Inter
     return Interval(value, max(0.0, float(low)), float(high))
 
 
-def _by_chance(sure: NDArray[np.float64]) -> float:
+def chance_calibration(sure: NDArray[np.float64]) -> float:
+    """The same, on average, of somebody who is right exactly as often as sure."""
     drawn = np.random.default_rng(0).uniform(size=(RESAMPLES, len(sure))) < sure
     return float(np.mean([expected_calibration(sure, right.astype(float)) for right in drawn]))
 

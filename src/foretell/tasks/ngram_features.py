@@ -23,6 +23,8 @@ WORDS, CHARACTERS = 3, 5
 """The longest n-grams."""
 SHARES = 10
 """Steps of how much of one text stands in the other."""
+CROSSED = 24
+"""Words of each of two texts that are set beside those of the other, at most."""
 FACTS = "\x1d"
 """Group separator: behind what is known of a text beside its words."""
 BEGIN, END = "\x02", "\x03"
@@ -52,7 +54,8 @@ class Spans(NamedTuple):
 def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     """(M,) the number of a text, and (M,) the hash of an n-gram in it; once for every time that
     it stands there. Of a `Pair`, once an n-gram: what stands in both is told from what stands in
-    the first alone, or in the second, and how much of each does."""
+    the first alone, or in the second, and how much of each does; and each word of the first alone
+    stands with each of the second."""
     if any(FACTS in text for text in texts):
         return _with_facts(texts)
     if any(MARK in text for text in texts):
@@ -95,10 +98,31 @@ def _of_pairs(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
     kept = ~twin[:-1]
     salts = np.array([_mix(np.array([salt], np.uint64), 128)[0] for salt in range(3)])
     alike_in, alike = _shares(texts_of[kept], sides[kept], len(texts))
+    crossed_in, crossed = _crossed(texts)
     return (
-        np.concatenate([texts_of[kept], alike_in]),
-        np.concatenate([_mix(hashes[kept] ^ salts[sides[kept]], 129), alike]),
+        np.concatenate([texts_of[kept], alike_in, crossed_in]),
+        np.concatenate([_mix(hashes[kept] ^ salts[sides[kept]], 129), alike, crossed]),
     )
+
+
+def _crossed(texts: Sequence[str]) -> tuple[NDArray[np.int64], Hashes]:
+    """Each word of the first text with each of the second, but for those that stand in both
+    (Bowman et al. 2015); of CROSSED words at most, drawn by their hashes."""
+    lines = [_line(part) for text in texts for part in Pair.of(text)]
+    rows = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    spelled = "".join(lines).encode("utf-32-le", "surrogatepass")
+    starts, _, words = next(_of_words(np.frombuffer(spelled, np.uint32).astype(np.uint64), rows))
+    ends = np.searchsorted(rows[starts], np.arange(1, len(lines)))
+    sides = [np.unique(side) for side in np.split(words, ends)]
+    numbers, hashes = [], []
+    for number, (first, second) in enumerate(zip(sides[::2], sides[1::2], strict=True)):
+        alone = (
+            np.setdiff1d(one, other)[:CROSSED] for one, other in ((first, second), (second, first))
+        )
+        of_first, of_second = (_mix(each, 131 + side) for side, each in enumerate(alone))
+        hashes.append(_mix((of_first[:, None] ^ of_second).ravel(), 133))
+        numbers.append(np.full(len(hashes[-1]), number))
+    return np.concatenate(numbers), np.concatenate(hashes)
 
 
 def _shares(

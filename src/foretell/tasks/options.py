@@ -53,6 +53,8 @@ class TextOptions(Held, ReadOptions):
 
     target: str = "target"
     """Column or key that holds what is to be written; a list of texts: each is as good."""
+    choices: str | None = None
+    """Of `answer`: column or key that holds what is chosen from, a list, or with | between."""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ import numpy as np
 
 from foretell.contracts.predictor import Label, LearnedPredictor
 from foretell.corpus.pairs import MARK
-from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.tasks import TOGETHER
 from foretell.tasks.calibration import fit_sureness
 from foretell.tasks.examples import Example
-from foretell.tasks.measures import AS_GOOD, LabelMeasures, measure_labels
-from foretell.tasks.options import LabelOptions
+from foretell.tasks.measures import LabelMeasures, behind_best, measure_labels
+from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Begin, Data, teach_networks
 from foretell.tasks.together import Together, log_shares, weigh
 from foretell.tasks.weighed_counts import learn
@@ -67,7 +66,7 @@ def try_rungs(
     examples: Sequence[Example],
     dev: Sequence[Example],
     labels: tuple[str, ...],
-    options: LabelOptions,
+    options: TeachOptions,
     work: Path,
     *,
     begin: Begin | None = None,
@@ -121,22 +120,14 @@ def compare_answers(
     """Several answers to the same texts, from the cheapest kind to the dearest. runs: seconds that
     each learned for, and how that ended."""
     measured = [measure_labels(gold, each) for each in answers]
-    # The first of those that are as good: it is smaller and quicker.
-    least = min(each.nats for each in measured)
-    best = next(i for i, each in enumerate(measured) if each.nats <= least * (1 + AS_GOOD))
     right = [
         np.array([float(answer.value == g) for answer, g in zip(each, gold, strict=True)])
         for each in answers
     ]
-    ones = np.ones(len(gold))
+    behind = behind_best([each.nats for each in measured], right)
     return tuple(
-        Tried(
-            rung,
-            *run,
-            measured[index],
-            None if index == best else paired_difference(right[index], right[best], ones).interval,
-        )
-        for index, (rung, run) in enumerate(zip(rungs, runs, strict=True))
+        Tried(rung, *run, found, apart)
+        for rung, run, found, apart in zip(rungs, runs, measured, behind, strict=True)
     )
 
 
