@@ -3,7 +3,7 @@ by side, and what was taken for what. From the record in the model's folder; run
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -66,36 +66,55 @@ def _chosen(record: Record) -> Record:
     return found
 
 
-def _labels(record: Record) -> Record:
-    best = _chosen(record)["measures"]
+def _rungs(
+    record: Record,
+    headings: Sequence[str],
+    cells: Callable[[Record], Sequence[str]],
+    *,
+    title: str = "Kinds of models",
+    note: str = "",
+) -> Record:
+    """A row a kind of model. headings: of the cells, which are of its measures; the last one names
+    what is held against the best."""
     rows = [
         {
             "best": each["rung"] == record["rung"],
             "cells": [
                 each["rung"],
-                _share(each["measures"]["accuracy"]),
-                f"{each['measures']['macro_f1']:.3f}",
-                f"{each['measures']['nats']:.3f}",
-                _share(each["measures"]["calibration_error"]),
+                *cells(each["measures"]),
                 _apart(each["behind"]),
                 f"{each['seconds']:.0f}",
             ],
         }
         for each in record["tried"]
     ]
+    return _table(title, ("", *headings, "seconds"), rows, note)
+
+
+def _labels(record: Record) -> Record:
+    best = _chosen(record)["measures"]
     headings = (
-        *("", "accuracy", "macro F1", "nats a text", "calibration error"),
-        *("accuracy against the best", "seconds"),
+        *("accuracy", "macro F1", "nats a text", "calibration error"),
+        "accuracy against the best",
     )
     note = (
         f"Always the commonest label: {best['floor']:.3f}. Nats: -ln P of the right label. "
         f"Calibration error by chance alone: {best['chance_error']:.3f}."
     )
+
+    def cells(found: Record) -> list[str]:
+        return [
+            _share(found["accuracy"]),
+            f"{found['macro_f1']:.3f}",
+            f"{found['nats']:.3f}",
+            _share(found["calibration_error"]),
+        ]
+
     return {
         "answer": f"{record['rung']}: {_share(best['accuracy'])} of {best['texts']:,} texts right",
         "under": f"{len(record['labels'])} labels, {record['examples']:,} examples. {KEPT_BACK}",
         "sections": [
-            _table("Kinds of models", headings, rows, note),
+            _rungs(record, headings, cells, note=note),
             confusion(best["confusion"]),
         ],
     }
@@ -154,24 +173,12 @@ def _tags(record: Record) -> Record:
 
 
 def _tag_rungs(title: str, record: Record) -> Record:
-    rows = [
-        {
-            "best": each["rung"] == record["rung"],
-            "cells": [
-                each["rung"],
-                _share(each["measures"]["f1"]),
-                _share(each["measures"]["label_accuracy"])
-                if each["measures"]["label_accuracy"]
-                else "",
-                _share(each["measures"]["exact"]),
-                _apart(each["behind"]),
-                f"{each['seconds']:.0f}",
-            ],
-        }
-        for each in record["tried"]
-    ]
-    headings = ("", "span F1", "label", "all right", "all right against the best", "seconds")
-    return _table(title, headings, rows)
+    def cells(found: Record) -> list[str]:
+        label = found["label_accuracy"]
+        return [_share(found["f1"]), _share(label) if label else "", _share(found["exact"])]
+
+    headings = ("span F1", "label", "all right", "all right against the best")
+    return _rungs(record, headings, cells, title=title)
 
 
 def _names(names: Mapping[str, Sequence[int]]) -> Record:
@@ -210,58 +217,40 @@ def _roles(record: Record) -> Record:
 
 def _texts(record: Record) -> Record:
     best = _chosen(record)["measures"]
-    rows = [
-        {
-            "best": each["rung"] == record["rung"],
-            "cells": [
-                each["rung"],
-                _percent(each["measures"]["score"]),
-                *(f"{value:.1f}" for value in each["measures"]["others"].values()),
-                _apart(each["behind"]),
-                f"{each['seconds']:.0f}",
-            ],
-        }
-        for each in record["tried"]
-    ]
-    headings = ("", best["name"], *best["others"], "against the best", "seconds")
+
+    def cells(found: Record) -> list[str]:
+        return [_percent(found["score"]), *(f"{value:.1f}" for value in found["others"].values())]
+
+    headings = (best["name"], *best["others"], "against the best")
     return {
         "answer": f"{record['rung']}: {best['name']} {_percent(best['score'])} over "
         f"{best['texts']:,} texts",
         "under": f"{record['examples']:,} examples. {KEPT_BACK}",
-        "sections": [_table("Kinds of models", headings, rows, best["signature"])],
+        "sections": [_rungs(record, headings, cells, note=best["signature"])],
     }
 
 
 def _choices(record: Record) -> Record:
     best = _chosen(record)["measures"]
-    rows = [
-        {
-            "best": each["rung"] == record["rung"],
-            "cells": [
-                each["rung"],
-                _share(each["measures"]["accuracy"]),
-                f"{each['measures']['nats']:.3f}",
-                _share(each["measures"]["calibration_error"]),
-                _apart(each["behind"]),
-                f"{each['seconds']:.0f}",
-            ],
-        }
-        for each in record["tried"]
-    ]
-    headings = (
-        *("", "accuracy", "nats a question", "calibration error"),
-        *("accuracy against the best", "seconds"),
-    )
     note = (
         f"Choosing blindly: {best['floor']:.3f}. Nats: -ln P of the right choices. Calibration "
         f"error by chance alone: {best['chance_error']:.3f}."
     )
+
+    def cells(found: Record) -> list[str]:
+        return [
+            _share(found["accuracy"]),
+            f"{found['nats']:.3f}",
+            _share(found["calibration_error"]),
+        ]
+
+    headings = ("accuracy", "nats a question", "calibration error", "accuracy against the best")
     return {
         "answer": f"{record['rung']}: {_share(best['accuracy'])} of {best['texts']:,} questions "
         "right",
         "under": f"{record['examples']:,} questions with {record['choices']:.1f} choices. "
         f"{KEPT_BACK}",
-        "sections": [_table("Kinds of models", headings, rows, note)],
+        "sections": [_rungs(record, headings, cells, note=note)],
     }
 
 
