@@ -12,6 +12,7 @@ from foretell.tasks.by_sentence import BySentence, usual_sentences
 from foretell.tasks.examples import read_texts
 from foretell.tasks.networks.writers import NetworkWriter
 from foretell.tasks.options import Held, TextOptions
+from foretell.tasks.quotes import quotes
 from foretell.tasks.shorter import held_to
 from foretell.tasks.texts import TextExample, Written, read_examples
 
@@ -202,6 +203,19 @@ def test_a_writer_is_held_to_a_length() -> None:
     )
     with pytest.raises(ForetellError, match="--longest must be 1 or more, not 0"):
         held_to(extracts.Lead(), Held(longest=0))
+
+
+def test_what_is_quoted_is_told() -> None:
+    source = "We study cats. The  results are Good for all cats, we find."
+    said = "Results are good for all dogs; we study cats."
+    found = [(said[a:b], source[c:]) for a, b, c in quotes(said, source)]
+    assert [each for each, _ in found] == ["Results are good for all", "we study cats."]
+    assert [there[:8] for _, there in found] == ["results ", "We study"]
+    assert quotes("cats", "Some cats.") == [(0, 4, 5)]
+    assert quotes("", source) == []
+    assert quotes("本文研究猫", "为此，本文研究猫。")[0] == (0, 5, 3)
+    answer = writing.AnsweredText("a:1", f"Who?{MARK}It was Ann Lee.", [Written("Ann Lee", None)])
+    assert json.loads(answer.json)["texts"][0]["quoted"] == [[0, 7, 7]]
 
 
 class Shouter:

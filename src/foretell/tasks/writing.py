@@ -31,6 +31,7 @@ from foretell.tasks.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.examples import keep_back, thinned
 from foretell.tasks.measures import AS_GOOD
 from foretell.tasks.options import Held, ReadOptions, TextOptions
+from foretell.tasks.quotes import Quote, quotes
 from foretell.tasks.shorter import held_to, refuse_limits, short_enough
 from foretell.tasks.teaching import (
     Begin,
@@ -337,6 +338,8 @@ class AnsweredText(NamedTuple):
     """The answer to a row."""
 
     place: str
+    text: str
+    """That it answers."""
     written: list[Written]
     """The best first."""
 
@@ -347,8 +350,12 @@ class AnsweredText(NamedTuple):
 
     @property
     def json(self) -> str:
-        texts = [each._asdict() for each in self.written]
+        texts = [each._asdict() | {"quoted": self._quotes(each)} for each in self.written]
         return json.dumps({"place": self.place, "texts": texts}, ensure_ascii=False)
+
+    def _quotes(self, written: Written) -> list[Quote]:
+        """What of it stands in the text, or in the second one where there are two."""
+        return quotes(written.text, self.text.rpartition(MARK)[2])
 
 
 def answer(
@@ -368,4 +375,4 @@ def answer(
         texts = [document.text for document in block]
         answers = writer.write(texts, alternatives=alternatives)
         for document, written in zip(block, answers, strict=True):
-            yield AnsweredText(document.name, written)
+            yield AnsweredText(document.name, document.text, written)
