@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
     from rich.table import Table
 
-    from foretell.tasks.multiple_choice import TriedChoices
+    from foretell.tasks.multiple_choice import ChoiceMeasures, TriedChoices
 
 
 def train(name: str, arguments: Namespace) -> int:
@@ -40,6 +40,7 @@ def train(name: str, arguments: Namespace) -> int:
         "On the part kept back, by which it was chosen:",
     )
     display.show(_table(found.tried))
+    say_lines(display, *_lines(found.dev))
     second = "" if options.second is None else f" --second {options.second}"
     fields = f" --text {options.text}{second} --choices {options.choices} --target {options.target}"
     say_next(display, name, out, options, fields=fields)
@@ -57,38 +58,44 @@ def _table(tried: Sequence[TriedChoices]) -> Table:
     """A line each, and by how much each differs from the best over the same questions."""
     from foretell.cli.task_common import behind, table_of
 
-    table = table_of(
-        ("accuracy", "blindly", "nats", "calibration error", "against the best", "seconds")
-    )
+    table = table_of(("accuracy", "nats", "calibration error", "against the best", "seconds"))
     for each in tried:
         found = each.measures
-        accuracy = found.accuracy
         table.add_row(
             each.rung,
-            f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]",
-            f"{found.floor:.3f}",
+            f"{found.accuracy.value:.3f}",
             f"{found.nats:.3f}",
-            f"{found.calibration_error.value:.3f} ({found.chance_error:.3f} by chance)",
+            f"{found.calibration_error.value:.3f}",
             behind(each.behind),
             f"{each.seconds:.0f}" if each.seconds else "",
         )
     return table
 
 
+def _lines(found: ChoiceMeasures) -> list[str]:
+    accuracy, apart = found.accuracy, found.calibration_error
+    return [
+        f"accuracy  {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}] over "
+        f"{found.texts:,} questions; blindly {found.floor:.3f}",
+        f"calibration error  {apart.value:.3f} [{apart.low:.3f}, {apart.high:.3f}], by chance "
+        f"alone {found.chance_error:.3f}; {found.nats:.3f} nats a question",
+    ]
+
+
 def compare(arguments: Namespace) -> int:
-    return _hold(arguments, None)
+    from foretell.cli.task_common import hold_all
+    from foretell.tasks.multiple_choice import compare as hold
+
+    _refuse(arguments, "longest", "least")
+    return hold_all(arguments, hold, _table, _options(arguments))
 
 
 def evaluate(arguments: Namespace) -> int:
-    return _hold(arguments, [arguments.rung])
-
-
-def _hold(arguments: Namespace, rungs: Sequence[str | None] | None) -> int:
-    from foretell.cli.task_common import hold_all
-    from foretell.tasks.multiple_choice import compare
+    from foretell.cli.task_common import hold_one
+    from foretell.tasks.multiple_choice import evaluate as hold
 
     _refuse(arguments, "longest", "least")
-    return hold_all(arguments, compare, _table, _options(arguments), rungs)
+    return hold_one(arguments, hold, _lines, _options(arguments), arguments.rung)
 
 
 def predict(arguments: Namespace) -> int:

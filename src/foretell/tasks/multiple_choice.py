@@ -322,17 +322,36 @@ def load(folder: Path, rung: str | None = None) -> MultipleChoice:
         raise DamagedModel(f"{folder} chooses no answers ({problem}); train it again") from None
 
 
+def evaluate(
+    model: Path,
+    path: Path,
+    options: TextOptions,
+    rung: str | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> ChoiceMeasures:
+    """Hold what is chosen against what is known to be right. Raises TextError, naming the row."""
+    return _hold([load(model, rung)], path, options, progress)[0].measures
+
+
 def compare(
     model: Path,
     path: Path,
     options: TextOptions,
-    rungs: Sequence[str | None] | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TriedChoices, ...]:
-    """Every kind that a folder holds, or those named, against the same questions. Raises TextError,
-    naming the row."""
-    choosers = [load(model, rung) for rung in rungs or tasks.rungs_of(model)]
+    """Every kind that a folder holds, against the same questions. Raises as `evaluate`."""
+    choosers = [load(model, rung) for rung in tasks.rungs_of(model)]
+    return _hold(choosers, path, options, progress)
+
+
+def _hold(
+    choosers: Sequence[MultipleChoice],
+    path: Path,
+    options: TextOptions,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[TriedChoices, ...]:
     gold = read_examples(path, options, progress=progress)
     if len(gold) < 2:
         raise TextError(f"{path} has {len(gold)} question; give two or more")
