@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from foretell.contracts.predictor import Label
-from foretell.tasks.measures import expected_calibration, measure_labels
+from foretell.tasks.measures import expected_calibration, measure_labels, share_interval
 
 
 def answer(value: str, sure: float) -> Label:
@@ -34,3 +34,13 @@ def test_those_who_are_as_right_as_sure_are_calibrated() -> None:
     found = measure_labels(gold, answers)
     # So few bins are apart by chance, and what chance does is told.
     assert found.calibration_error.low < found.chance_error < found.calibration_error.high
+
+
+def test_thirty_of_thirty_are_not_all_there_are() -> None:
+    all_right = share_interval(np.ones(30))
+    assert all_right.high == all_right.value == 1
+    # 0.025 of the time thirty of so many are right: 0.884 ** 30.
+    assert all_right.low == pytest.approx(0.025 ** (1 / 30))
+    none_right = share_interval(np.zeros(30))
+    assert none_right.low == none_right.value == 0
+    assert none_right.high == pytest.approx(1 - 0.025 ** (1 / 30))

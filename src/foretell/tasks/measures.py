@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from foretell.contracts.predictor import Label
 from foretell.evaluation.intervals import paired_difference, ratio_interval
@@ -80,8 +81,13 @@ def behind_best(
 
 
 def share_interval(is_so: NDArray[np.float64]) -> Interval:
-    """Of (N,) noughts and ones; no share is below nothing or above all."""
-    return within_all(ratio_interval(is_so, np.ones(len(is_so))))
+    """Of (N,) noughts and ones; no share is below nothing or above all. Where all are alike,
+    resampling knows no doubt, and the interval is the exact one (Clopper & Pearson 1934)."""
+    alike, count = is_so[0], len(is_so)
+    if alike in (0, 1) and (is_so == alike).all():
+        found = binomtest(int(is_so.sum()), count).proportion_ci(method="exact")
+        return Interval(float(alike), float(found.low), float(found.high))
+    return within_all(ratio_interval(is_so, np.ones(count)))
 
 
 def within_all(share: Interval) -> Interval:
