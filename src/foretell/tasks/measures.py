@@ -104,8 +104,9 @@ def expected_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) 
 
 
 def measure_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -> Interval:
-    """`expected_calibration` with an interval. Resamples are farther apart than the sample, as
-    chance in a bin never brings the two nearer on average; they are moved back by as much."""
+    """`expected_calibration` of (N,) each, with an interval. Resamples are farther apart than the
+    sample, as chance in a bin never brings the two nearer on average; they are moved back by as
+    much."""
     value, chance = expected_calibration(sure, right), np.random.default_rng(0)
     drawn = chance.integers(0, len(sure), (RESAMPLES, len(sure)))
     found = np.array([expected_calibration(sure[rows], right[rows]) for rows in drawn])
@@ -114,7 +115,7 @@ def measure_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -
 
 
 def chance_calibration(sure: NDArray[np.float64]) -> float:
-    """The same, on average, of somebody who is right exactly as often as sure."""
+    """The same of (N,), on average, of somebody who is right exactly as often as sure."""
     drawn = np.random.default_rng(0).uniform(size=(RESAMPLES, len(sure))) < sure
     return float(np.mean([expected_calibration(sure, right.astype(float)) for right in drawn]))
 

@@ -31,7 +31,7 @@ from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing
 from foretell.tasks.answering import in_blocks
 from foretell.tasks.calibration import fit_sureness
-from foretell.tasks.examples import FEWEST, Example, keep_back, read_column, read_texts
+from foretell.tasks.examples import FEWEST, Example, keep_back
 from foretell.tasks.measures import (
     behind_best,
     chance_calibration,
@@ -39,27 +39,15 @@ from foretell.tasks.measures import (
     share_interval,
 )
 from foretell.tasks.options import TextOptions
+from foretell.tasks.questions import Question, read_examples, read_questions
 from foretell.tasks.rungs import try_rungs
 from foretell.tasks.teaching import Begin, refuse_options, working_folder, write_record
-from foretell.tasks.texts import one_text
 from foretell.tasks.together import log_shares
 
 RIGHT, WRONG = "right", "wrong"
-BETWEEN = "|"
-"""Stands between answers in a cell of a table."""
 TIED = 1e-6
 """Probability by which choices have to differ to be told apart."""
 Floats: TypeAlias = NDArray[np.float64]
-
-
-class Question(NamedTuple):
-    text: str
-    """With what it is about, on a line of its own."""
-    choices: tuple[str, ...]
-    place: str
-    """For errors: file and row."""
-    targets: frozenset[str] = frozenset()
-    """Those of the choices that are right."""
 
 
 @dataclass(frozen=True)
@@ -144,51 +132,6 @@ def _odds(answers: Sequence[Label]) -> Floats:
     """(N,) ln P(right) / P(wrong)."""
     said = log_shares(answers, (RIGHT, WRONG))
     found: Floats = said[:, 0] - said[:, 1]
-    return found
-
-
-def read_questions(
-    path: Path,
-    options: TextOptions,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Question]:
-    """All rows of a file or folder, without what is right. Raises TextError, naming the row."""
-    assert options.choices is not None
-    texts = read_texts(path, options, progress=progress)
-    listed = read_column(path, options.choices, "--choices", joined=MARK)
-    for document, cell in zip(texts, listed, strict=True):
-        parts = cell.text.split(MARK if MARK in cell.text else BETWEEN)
-        choices = tuple(part.strip() for part in parts)
-        if len(choices) < 2 or not all(choices) or len(set(choices)) < len(choices):
-            raise TextError(
-                f"{document.name} has no choices in {options.choices}: {cell.text[:40]!r}; give "
-                f"two or more different ones, as a list or with {BETWEEN} between"
-            )
-        yield Question(one_text(document.text), choices, document.name)
-
-
-def read_examples(
-    path: Path,
-    options: TextOptions,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Question]:
-    """As `read_questions`, with what is right. Raises TextError, naming the row, if that is none of
-    the choices."""
-    found = []
-    rights = read_column(path, options.target, "--target", joined=MARK)
-    for question, cell in zip(
-        read_questions(path, options, progress=progress), rights, strict=True
-    ):
-        targets = frozenset(part.strip() for part in cell.text.split(MARK))
-        if not targets <= set(question.choices):
-            wrong = sorted(targets - set(question.choices))[0]
-            raise TextError(
-                f"{question.place}: {wrong[:40]!r} is none of its {len(question.choices)} choices; "
-                "correct it"
-            )
-        found.append(question._replace(targets=targets))
     return found
 
 
