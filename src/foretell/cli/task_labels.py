@@ -149,7 +149,7 @@ def predict(name: str, arguments: Namespace) -> int:
     from foretell.tasks.labelling import answer
 
     model, rung, reject = arguments.model, arguments.rung, arguments.reject
-    known = scope.load(Path(model), reject=reject)
+    known = scope.load(Path(model), reject=reject, told=arguments.json)
     return say_answers(
         arguments,
         lambda: tasks.load(model, rung),

@@ -85,7 +85,7 @@ def predict(name: str, arguments: Namespace) -> int:
         return task_labels.predict(name, arguments)
     refuse_why(arguments)
     model, rung, reject = Path(arguments.model), arguments.rung, arguments.reject
-    known = scope.load(model, reject=reject)
+    known = scope.load(model, reject=reject, told=arguments.json)
     return say_answers(
         arguments,
         lambda: tagging.load(model, rung),

@@ -23,7 +23,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import entropy, norm
+from scipy.special import entr
+from scipy.stats import norm
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.predictor import Label
@@ -110,9 +111,11 @@ def rejects(usual: float | None, reject: float | None) -> bool:
     return usual is not None and reject is not None and usual <= reject
 
 
-def load(folder: Path, *, reject: float | None = None) -> Scope | None:
-    """Of a folder that `foretell task` wrote; None if it has none, as where there are spans alone.
-    reject: what it is asked for. Raises DamagedModel, ForetellError for what cannot be rejected."""
+def load(folder: Path, *, reject: float | None = None, told: bool = True) -> Scope | None:
+    """Of a folder that `foretell task` wrote; None if it has none, as where there are spans alone,
+    or if nothing is asked of it. reject: whether that is; told: whether it is to be said how usual
+    texts are, which takes as long as answers by counts. Raises DamagedModel, ForetellError for what
+    cannot be rejected."""
     inside = folder / FOLDER
     if reject is not None and not 0 <= reject <= 1:
         raise ForetellError(f"--reject must be a share, from 0 to 1, not {reject}")
@@ -122,6 +125,8 @@ def load(folder: Path, *, reject: float | None = None) -> Scope | None:
                 f"{folder} does not know what is usual; train again on texts with labels, or leave "
                 "--reject out"
             )
+        return None
+    if reject is None and not told:
         return None
     facts = check_seal(inside)
     try:
@@ -149,7 +154,11 @@ def _count(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.uint32]]:
 
 
 def _doubt(answers: Sequence[Label]) -> Floats:
-    return np.array([entropy(list(each.probabilities.values())) for each in answers])
+    if not answers:
+        return np.zeros(0)
+    shares = np.array([list(each.probabilities.values()) for each in answers])
+    found: Floats = entr(shares).sum(1)
+    return found
 
 
 def _together(surprise: Floats, doubt: Floats, kept: Mapping[str, Floats]) -> Floats:
