@@ -93,7 +93,7 @@ def say_answers(
     as the arguments say; named: what else `answer` takes."""
     model, data = Path(arguments.model), Path(arguments.data)
     options = options or options_to_read(arguments)
-    asked = [options.text, options.second, arguments.rung, dict(named)]
+    asked = [asdict(options), arguments.rung, dict(named)]
     with Display() as display:
         named["progress"] = display.reading
         opened = load()

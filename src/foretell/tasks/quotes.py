@@ -29,7 +29,7 @@ def quotes(said: str, source: str) -> list[Quote]:
         places[other.said].append(place)
     found, at = [], 0
     while at < len(units):
-        lengths = [_alike(units[at:], others[place:]) for place in places[units[at].said]]
+        lengths = [_alike(units, at, others, place) for place in places[units[at].said]]
         longest = max(lengths, default=0)
         if longest >= min(LEAST, len(units)):
             place = places[units[at].said][lengths.index(longest)]
@@ -39,11 +39,9 @@ def quotes(said: str, source: str) -> list[Quote]:
     return found
 
 
-def _alike(first: Sequence[Unit], second: Sequence[Unit]) -> int:
-    """Units that both begin with."""
-    count = 0
-    for one, other in zip(first, second, strict=False):
-        if one.said != other.said:
-            break
+def _alike(first: Sequence[Unit], at: int, second: Sequence[Unit], place: int) -> int:
+    """Units that are the same in both from these places on."""
+    most, count = min(len(first) - at, len(second) - place), 0
+    while count < most and first[at + count].said == second[place + count].said:
         count += 1
     return count
