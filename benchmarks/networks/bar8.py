@@ -55,7 +55,7 @@ def _foretell(
     began = time.perf_counter()
     fitted = _json("scale", *text, "--out", str(law), "--budget", budget, *using)
     law_seconds = time.perf_counter() - began
-    say(f"{name}: law of {fitted['runs']} runs after {law_seconds:.0f} s; now {large} parameters")
+    say(f"{name}: {len(fitted['runs'])} runs after {law_seconds:.0f} s; now {large} parameters")
     train = ["train", *text, "--parameters", large, "--out", str(model), *using]
     trained = _json(*train, "--budget", f"{fitted['passes']} passes")
     check = _json("scale", *text, "--out", str(law), "--check", str(model))

@@ -15,7 +15,8 @@ from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import SEEDS, pretrained_here, spread
 from foretell.corpus.splits import place_of
 from foretell.storage import size_of
-from foretell.tasks import roles, tagging
+from foretell.tasks import roles
+from foretell.tasks.frame_counts import PREDICATE
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.spans import Span, spans_of, tags_of
 
@@ -80,9 +81,10 @@ def _measure(split: Split, scratch: Path, seed: int, adapt: str | None) -> dict[
     roles.train_into(out, train, TeachOptions(seed=seed, adapt=adapt))
     seconds = time.perf_counter() - began
     rungs = {}
-    for rung in tagging.rungs_of(out / roles.ROLES):
+    for rung in roles.rungs_of(out):
         began = time.perf_counter()
-        given, found = roles.evaluate(roles.load(out, rung), test)
+        both = roles.evaluate(roles.load(out, rung), test)
+        given, found = both.given, both.found
         rungs[rung] = {
             "given": 100 * given.f1.value,
             "given_interval": [100 * given.f1.low, 100 * given.f1.high],
@@ -90,7 +92,7 @@ def _measure(split: Split, scratch: Path, seed: int, adapt: str | None) -> dict[
             "found_interval": [100 * found.f1.low, 100 * found.f1.high],
             "sense_accuracy": given.sense_accuracy,
             "answering_seconds": time.perf_counter() - began,
-            "bytes": sum(size_of(out / each / rung) for each in (roles.FINDER, roles.ROLES)),
+            "bytes": size_of(out / rung),
         }
         say(f"  {rung}: given {100 * given.f1.value:.1f}, found {100 * found.f1.value:.1f}")
     return {"seed": seed, "seconds": seconds, "sentences": len(split[0]), "rungs": rungs}
@@ -134,7 +136,7 @@ def _csrl(folder: Path) -> list[Split]:
     for line in (folder / "duconv.dev.csrl").read_text("utf-8").splitlines():
         dialogue, index, said, _, tags = line.split("|||")
         words = said.split()
-        spans = [span for span in spans_of(tags.split()) if span.name != roles.PREDICATE]
+        spans = [span for span in spans_of(tags.split()) if span.name != PREDICATE]
         record = dialogues.setdefault(dialogue, {}).setdefault(
             said, {"words": words, "predicates": []}
         )

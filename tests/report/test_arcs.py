@@ -1,5 +1,6 @@
 from foretell.report.arcs import draw, render
-from foretell.tasks.roles import AnsweredRoles, Frame
+from foretell.tasks.frames import Frame
+from foretell.tasks.roles import AnsweredRoles
 from foretell.tasks.spans import Span
 from foretell.tasks.tagged import spaced
 

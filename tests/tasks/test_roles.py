@@ -7,8 +7,10 @@ import pytest
 from foretell.contracts.errors import DamagedModel, TextError
 from foretell.storage import seal
 from foretell.tasks import roles
+from foretell.tasks.frames import Frame, read_sentences
 from foretell.tasks.options import TeachOptions
-from foretell.tasks.roles import AnsweredRoles, Frame, measure_roles, read_sentences
+from foretell.tasks.role_measures import measure_roles
+from foretell.tasks.roles import AnsweredRoles
 from foretell.tasks.spans import Span
 from foretell.tasks.words import split
 
@@ -36,15 +38,17 @@ def write(path: Path, count: int, seed: int) -> Path:
 
 def test_it_learns_and_what_is_saved_answers_the_same(tmp_path: Path) -> None:
     train = write(tmp_path / "a.jsonl", 300, 1)
-    learned = roles.train_into(tmp_path / "m", train, TeachOptions(budget="6 passes"))
-    assert [each.rung for each in learned.roles.tried] == ["count", "recurrent"]
-    assert learned.found.f1.value <= learned.given.f1.value
+    learned = roles.train_into(tmp_path / "m", train, TeachOptions(budget="30 passes"))
+    assert [each.rung for each in learned.tried] == ["count", "recurrent"]
+    assert learned.roles == ("ARG0", "ARG1")
+    assert learned.measures.found.f1.value <= learned.measures.given.f1.value
     assert not [path for path in tmp_path.iterdir() if "checkpoints" in path.name]
-    labeller = roles.load(tmp_path / "m")
-    given, found = roles.evaluate(labeller, write(tmp_path / "test.jsonl", 40, 2))
-    assert given.f1.value > 0.9
-    assert found.f1.value > 0.8
-    assert given.sense_accuracy == 1
+    labeller = roles.load(tmp_path / "m", "recurrent")
+    both = roles.evaluate(labeller, write(tmp_path / "test.jsonl", 40, 2))
+    assert both.given.f1.value > 0.9
+    assert both.found.f1.value > 0.8
+    assert both.given.sense_accuracy == 1
+    assert both.given.names["ARG0"][2] >= 40
     words = split("7, the dog sees a cat.")
     (frame,) = labeller.predict([words])[0]
     assert frame[:3] == (4, "see.01", (Span(2, 4, "ARG0"), Span(5, 7, "ARG1")))
@@ -52,6 +56,23 @@ def test_it_learns_and_what_is_saved_answers_the_same(tmp_path: Path) -> None:
     assert answered.line == "x:1\tsee.01: 7, [ARG0 the dog] [V sees] [ARG1 a cat]."
     assert json.loads(answered.json)["predicates"][0]["args"][0] == [2, 4, "ARG0"]
     assert labeller.predict([]) == []
+    held = roles.compare(tmp_path / "m", tmp_path / "test.jsonl")
+    assert [each.measures for each in held if each.rung == "recurrent"] == [both]
+
+
+def test_frames_are_answered_alike_alone_and_together(tmp_path: Path) -> None:
+    roles.train_into(tmp_path / "m", write(tmp_path / "a.jsonl", 100, 1), TeachOptions(budget="2s"))
+    for rung in roles.rungs_of(tmp_path / "m"):
+        labeller = roles.load(tmp_path / "m", rung)
+        texts = [split("the dog sees a cat. she likes the dog."), split("7"), split("找 找 找")]
+        asked = [[7, 2], [], [1]]
+        together = labeller.predict(texts, asked)
+        assert [[frame.word for frame in each] for each in together] == asked
+        for text, marks, frames in zip(texts, asked, together, strict=True):
+            for mark, frame in zip(marks, frames, strict=True):
+                ((alone,),) = labeller.predict([text], [[mark]])
+                assert (alone.word, alone.args) == (frame.word, frame.args)
+                assert alone.sure == pytest.approx(frame.sure)
 
 
 def test_measures_by_hand(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretell.cli.parsing import options_of
-from foretell.cli.task_tags import refuse_why, table
+from foretell.cli.task_tags import refuse_why
 from foretell.tasks.options import LabelOptions
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
+    from rich.table import Table
 
-    from foretell.tasks.roles import RoleMeasures
+    from foretell.tasks.role_measures import BothMeasures
+    from foretell.tasks.roles import TriedRoles
 
 
 def train(name: str, arguments: Namespace) -> int:
@@ -28,11 +31,14 @@ def train(name: str, arguments: Namespace) -> int:
     if arguments.json:
         say_record(out)
         return 0
-    say_lines(display, f"{out}: on the part kept back, by which it was chosen")
-    for said, learned in (("predicates", found.finder), ("roles of a predicate", found.roles)):
-        say_lines(display, f"{said}, {learned.examples:,} examples")
-        display.show(table(learned.tried))
-    say_lines(display, *_lines(found.given, found.found))
+    say_lines(
+        display,
+        f"{out}: {found.rung}, {len(found.roles)} roles from {found.predicates:,} predicates of "
+        f"{found.sentences:,} sentences",
+        "On the part kept back, by which it was chosen:",
+    )
+    display.show(table(found.tried))
+    say_lines(display, *_lines(found.measures))
     say_next(display, name, out, options, fields="")
     return 0
 
@@ -43,36 +49,19 @@ def evaluate(name: str, arguments: Namespace) -> int:
     from foretell.tasks import roles
 
     labeller = roles.load(Path(arguments.model), arguments.rung)
-    given, found = roles.evaluate(labeller, Path(arguments.data))
+    found = roles.evaluate(labeller, Path(arguments.data))
     if arguments.json:
-        say_json({"given": asdict(given), "found": asdict(found)})
+        say_json(asdict(found))
         return 0
-    say_lines(Display(), *_lines(given, found))
+    say_lines(Display(), *_lines(found))
     return 0
 
 
 def compare(name: str, arguments: Namespace) -> int:
-    from foretell.cli.progress import Display
-    from foretell.cli.task_common import say_json, table_of
-    from foretell.tasks import roles, tagging
+    from foretell.cli.task_common import hold_all
+    from foretell.tasks import roles
 
-    model = Path(arguments.model)
-    rungs = tagging.rungs_of(model / roles.ROLES)
-    found = [roles.evaluate(roles.load(model, rung), Path(arguments.data)) for rung in rungs]
-    if arguments.json:
-        say_json(
-            [
-                {"rung": rung, "given": asdict(given), "found": asdict(own)}
-                for rung, (given, own) in zip(rungs, found, strict=True)
-            ]
-        )
-        return 0
-    lines = table_of(("F1, predicates given", "F1, predicates found"))
-    for rung, pair in zip(rungs, found, strict=True):
-        cells = [f"{m.f1.value:.3f} [{m.f1.low:.3f}, {m.f1.high:.3f}]" for m in pair]
-        lines.add_row(rung, *cells)
-    Display().show(lines)
-    return 0
+    return hold_all(arguments, lambda *given, progress: roles.compare(*given), table)
 
 
 def predict(name: str, arguments: Namespace) -> int:
@@ -106,12 +95,29 @@ def _draw(arguments: Namespace) -> int:
     return 0
 
 
-def _lines(given: RoleMeasures, found: RoleMeasures) -> list[str]:
+def table(tried: Sequence[TriedRoles]) -> Table:
+    """A line each, and by how much each differs from the best over the same sentences."""
+    from foretell.cli.task_common import behind, table_of
+
+    headings = ("F1, predicates given", "F1, predicates found", "all right against the best")
+    lines = table_of((*headings, "seconds"))
+    for each in tried:
+        f1s = [part.f1 for part in (each.measures.given, each.measures.found)]
+        lines.add_row(
+            each.rung,
+            *(f"{f1.value:.3f} [{f1.low:.3f}, {f1.high:.3f}]" for f1 in f1s),
+            behind(each.behind),
+            f"{each.seconds:.0f}" if each.seconds else "",
+        )
+    return lines
+
+
+def _lines(both: BothMeasures) -> list[str]:
     lines = [
         f"span F1, {said}  {each.f1.value:.3f} [{each.f1.low:.3f}, {each.f1.high:.3f}] over "
         f"{each.sentences:,} sentences; precision {each.precision:.3f}, recall {each.recall:.3f}"
-        for said, each in (("predicates given", given), ("predicates found", found))
+        for said, each in (("predicates given", both.given), ("predicates found", both.found))
     ]
-    if given.sense_accuracy is not None:
-        lines.append(f"sense of a predicate  {given.sense_accuracy:.3f}")
+    if both.given.sense_accuracy is not None:
+        lines.append(f"sense of a predicate  {both.given.sense_accuracy:.3f}")
     return lines

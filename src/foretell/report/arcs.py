@@ -8,7 +8,8 @@ from importlib.resources import files
 from itertools import islice
 from typing import Any, NamedTuple
 
-from foretell.tasks.roles import AnsweredRoles, Frame
+from foretell.tasks.frames import Frame
+from foretell.tasks.roles import AnsweredRoles
 
 MOST = 300
 """Drawings on a page."""

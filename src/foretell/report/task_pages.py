@@ -71,7 +71,6 @@ def _rungs(
     headings: Sequence[str],
     cells: Callable[[Record], Sequence[str]],
     *,
-    title: str = "Kinds of models",
     note: str = "",
 ) -> Record:
     """A row a kind of model. headings: of the cells, which are of its measures; the last one names
@@ -88,7 +87,7 @@ def _rungs(
         }
         for each in record["tried"]
     ]
-    return _table(title, ("", *headings, "seconds"), rows, note)
+    return _table("Kinds of models", ("", *headings, "seconds"), rows, note)
 
 
 def _labels(record: Record) -> Record:
@@ -164,21 +163,18 @@ def shade(share: float) -> int:
 
 def _tags(record: Record) -> Record:
     best = _chosen(record)["measures"]
-    return {
-        "answer": f"{record['rung']}: span F1 {_share(best['f1'])}; all right in "
-        f"{_share(best['exact'])} of {best['texts']:,} texts",
-        "under": f"{record['examples']:,} examples. {KEPT_BACK}",
-        "sections": [_tag_rungs("Kinds of models", record), _names(best["names"])],
-    }
 
-
-def _tag_rungs(title: str, record: Record) -> Record:
     def cells(found: Record) -> list[str]:
         label = found["label_accuracy"]
         return [_share(found["f1"]), _share(label) if label else "", _share(found["exact"])]
 
     headings = ("span F1", "label", "all right", "all right against the best")
-    return _rungs(record, headings, cells, title=title)
+    return {
+        "answer": f"{record['rung']}: span F1 {_share(best['f1'])}; all right in "
+        f"{_share(best['exact'])} of {best['texts']:,} texts",
+        "under": f"{record['examples']:,} examples. {KEPT_BACK}",
+        "sections": [_rungs(record, headings, cells), _names(best["names"])],
+    }
 
 
 def _names(names: Mapping[str, Sequence[int]]) -> Record:
@@ -201,17 +197,19 @@ def _names(names: Mapping[str, Sequence[int]]) -> Record:
 
 
 def _roles(record: Record) -> Record:
-    given, found = record["given"], record["found"]
-    roles = _chosen(record["roles"])["measures"]
+    best = _chosen(record)["measures"]
+    given, found = best["given"], best["found"]
+
+    def cells(measures: Record) -> list[str]:
+        return [_share(measures[part]["f1"]) for part in ("given", "found")]
+
+    headings = ("F1, predicates given", "F1, predicates found", "all right against the best")
     return {
-        "answer": f"span F1 {_share(given['f1'])} with the predicates that stand there, "
-        f"{_share(found['f1'])} with those that were found",
-        "under": f"{given['sentences']:,} sentences. {KEPT_BACK}",
-        "sections": [
-            _tag_rungs("Predicates", record["finder"]),
-            _tag_rungs("Roles of a predicate", record["roles"]),
-            _names(roles["names"]),
-        ],
+        "answer": f"{record['rung']}: span F1 {_share(given['f1'])} with the predicates that "
+        f"stand there, {_share(found['f1'])} with those that were found",
+        "under": f"{record['predicates']:,} predicates of {record['sentences']:,} sentences. "
+        f"{KEPT_BACK}",
+        "sections": [_rungs(record, headings, cells), _names(given["names"])],
     }
 
 
@@ -283,7 +281,7 @@ def _generation(record: Record) -> Record:
 
 BUILDERS = {
     "choices": _choices,
-    "finder": _roles,
+    "predicates": _roles,
     "names": _tags,
     "task": _texts,
     "generates": _generation,

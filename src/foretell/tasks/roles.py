@@ -1,11 +1,10 @@
 """Who did what to whom: predicates of a sentence, the sense of each, and what plays which role.
 
-{"words": ["She", "gave", "him", "tea"],
- "predicates": [{"index": 1, "sense": "give.01", "args": [[0, 1, "ARG0"], [2, 3, "ARG2"], ...]}]}
+found = train_into(Path("models/roles"), Path("sentences.jsonl"), TeachOptions())
+load(Path("models/roles")).predict([split("She gave him tea.")])[0]
 
-A tagger finds the predicates, another one the roles of each (one predicate at a time, which is
-marked), and a sense is the one that its word had most often. Both taggers are tried as `tagging`
-tries them. docs/decisions/tasks.md
+Counts and networks find predicates and the roles of each; a sense is the one that its word had
+most often. docs/decisions/tasks.md
 """
 
 from __future__ import annotations
@@ -15,104 +14,41 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from foretell.contracts.errors import DamagedModel, TextError
-from foretell.corpus.readers import ReadReport, files_of
+from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import tagging
+from foretell.tasks import another_version
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
+from foretell.tasks.frame_counts import PREDICATE, FrameCounts, count_frames, names_of_roles
+from foretell.tasks.frames import Frame, FramePredictor, Sentence, read_sentences
+from foretell.tasks.measures import behind_best
 from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.spans import Span, tags_of
-from foretell.tasks.tag_measures import f1_interval
-from foretell.tasks.tagged import Tagged, TagPredictor, json_records, names_of, spaced
-from foretell.tasks.teaching import Begin, refuse_options, working_folder, write_record
+from foretell.tasks.role_measures import BothMeasures, all_right, measure_both
+from foretell.tasks.spans import BEGIN, Span, tags_of
+from foretell.tasks.tagged import Names
+from foretell.tasks.teaching import (
+    Begin,
+    Data,
+    refuse_options,
+    teach_networks,
+    working_folder,
+    write_record,
+)
 from foretell.tasks.words import split
 
+RUNGS = ("count", "recurrent", "adapted")
 SENSES = "senses.json"
-FINDER, ROLES = "predicates", "roles"
-PREDICATE = "V"
-"""Name of the spans that are predicates."""
-
-
-class Frame(NamedTuple):
-    """A predicate and what belongs to it."""
-
-    word: int
-    """Its number."""
-    sense: str
-    """Such as `give.01`; empty if it is not known."""
-    args: tuple[Span, ...]
-    sure: tuple[float, ...] = ()
-    """Probability of each, of answers."""
-
-
-class Sentence(NamedTuple):
-    words: tuple[str, ...]
-    frames: tuple[Frame, ...]
-    place: str
-    """For errors: file and row."""
-
-
-def read_sentences(path: Path) -> list[Sentence]:
-    """All of a file or folder of JSON lines. Raises TextError, naming the row."""
-    found = []
-    for file in files_of(path, ReadReport()):
-        for place, record in json_records(file):
-            words = record.get("words")
-            if not isinstance(words, list) or not words or not all(map(_is_word, words)):
-                raise TextError(f"{place} has no words; give a list of them")
-            frames = tuple(_frame(place, each, len(words)) for each in record.get("predicates", []))
-            found.append(Sentence(spaced(words), frames, place))
-    if not found:
-        raise TextError(f"{path} holds no sentences; give words and predicates")
-    return found
-
-
-def _is_word(word: object) -> bool:
-    return isinstance(word, str) and bool(word.strip())
-
-
-def _frame(place: str, record: Any, words: int) -> Frame:
-    try:
-        index = int(record["index"])
-        args = tuple(Span(int(a), int(b), str(name)) for a, b, name in record.get("args", []))
-        sense = str(record.get("sense") or record.get("roleset") or "")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise TextError(
-            f"{place}: {str(record)[:60]} is no predicate; give index, and args as start, end, name"
-        ) from None
-    try:
-        if not 0 <= index < words:
-            raise ValueError(f"{index} is outside of {words} words")
-        tags_of(args, words)
-    except ValueError as problem:
-        raise TextError(f"{place}: of predicate {index}, {problem}; correct it") from None
-    return Frame(index, sense, tuple(sorted(args)))
-
-
-def as_finding(sentence: Sentence) -> Tagged:
-    """What the tagger of predicates learns from."""
-    spans = (Span(frame.word, frame.word + 1, PREDICATE) for frame in sentence.frames)
-    return Tagged(sentence.words, tuple(sorted(set(spans))), "", sentence.place)
-
-
-def as_roles(sentence: Sentence) -> Iterator[Tagged]:
-    """What the tagger of roles learns from: an example a predicate."""
-    for frame in sentence.frames:
-        yield Tagged(sentence.words, frame.args, "", sentence.place, frame.word)
 
 
 @dataclass(frozen=True)
 class RoleLabeller:
     """See the module."""
 
-    finder: TagPredictor
-    roles: TagPredictor
+    predictor: FramePredictor
     senses: dict[str, str]
 
     def predict(
@@ -121,65 +57,47 @@ class RoleLabeller:
         """The frames of each text. predicates: numbers of words that are known to be such; found,
         if not given."""
         if predicates is None:
-            found = self.finder.predict(texts)
-            predicates = [
-                [place for span in each.spans for place in range(span.start, span.end)]
-                for each in found
-            ]
-        asked = [(row, place) for row, places in enumerate(predicates) for place in places]
-        answers = self.roles.predict(
-            [texts[row] for row, _ in asked], [place for _, place in asked]
-        )
-        frames: list[list[Frame]] = [[] for _ in texts]
-        for (row, place), answer in zip(asked, answers, strict=True):
-            sense = self.senses.get(texts[row][place].strip().lower(), "")
-            frames[row].append(Frame(place, sense, answer.spans, answer.sure))
-        return frames
+            predicates = self.predictor.find(texts)
+        labelled = self.predictor.label(texts, predicates)
+        return [
+            [frame._replace(sense=self._sense(words[frame.word])) for frame in frames]
+            for words, frames in zip(texts, labelled, strict=True)
+        ]
+
+    def _sense(self, word: str) -> str:
+        return self.senses.get(word.strip().lower(), "")
 
 
 @dataclass(frozen=True)
-class RoleMeasures:
-    """Of frames, against those that are known. An argument is right if its predicate, edges and
-    role are."""
+class TriedRoles:
+    """One kind of model, as it did on the same sentences."""
 
-    sentences: int
-    f1: Interval
-    precision: float
-    recall: float
-    sense_accuracy: float | None
-    """Of predicates that are right; None where senses are not known."""
-
-
-def measure_roles(gold: Sequence[Sentence], answers: Sequence[Sequence[Frame]]) -> RoleMeasures:
-    """gold: in the order of the answers; at least two."""
-    rows, senses = [], []
-    for sentence, frames in zip(gold, answers, strict=True):
-        there = {(frame.word, span) for frame in sentence.frames for span in frame.args}
-        said = {(frame.word, span) for frame in frames for span in frame.args}
-        rows.append((len(there & said), len(said), len(there)))
-        known = {frame.word: frame.sense for frame in sentence.frames if frame.sense}
-        senses += [known[f.word] == f.sense for f in frames if f.word in known]
-    counts = np.array(rows, np.float64)
-    right, said_all, there_all = counts.sum(0).tolist()
-    return RoleMeasures(
-        sentences=len(gold),
-        f1=f1_interval(counts),
-        precision=right / max(1, said_all),
-        recall=right / max(1, there_all),
-        sense_accuracy=sum(senses) / len(senses) if senses else None,
-    )
+    rung: str
+    seconds: float
+    """That it learned for."""
+    ended: str
+    measures: BothMeasures
+    behind: Interval | None
+    """Its share of sentences that are all right, predicates found, minus that of the best; None of
+    the best itself."""
 
 
 @dataclass(frozen=True)
 class LearnedRoles:
     """What training found, on the part by which it was chosen, so a little too good."""
 
-    finder: tagging.LearnedTags
-    roles: tagging.LearnedTags
-    given: RoleMeasures
-    """With the predicates that stand there."""
-    found: RoleMeasures
-    """With those that were found."""
+    rung: str
+    """The kind that was chosen."""
+    roles: tuple[str, ...]
+    sentences: int
+    """Learned from."""
+    predicates: int
+    tried: tuple[TriedRoles, ...]
+
+    @property
+    def measures(self) -> BothMeasures:
+        """Of the kind that was chosen."""
+        return next(each.measures for each in self.tried if each.rung == self.rung)
 
 
 def train_into(
@@ -190,7 +108,7 @@ def train_into(
     begin: Begin | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> LearnedRoles:
-    """Learn from sentences, and write the labeller to `out`; as `tagging.train_into`."""
+    """Learn from sentences, and write every kind of labeller to `out`; as `tagging.train_into`."""
     refuse_existing(out)
     refuse_options(options)
     sentences = read_sentences(path)
@@ -198,62 +116,95 @@ def train_into(
         sentences, dev = keep_back(sentences, options.seed, lambda each: "".join(each.words))
     else:
         dev = read_sentences(Path(options.dev))
-    with working_folder(out) as work, new_folder(out) as folder:
-        finder = _learn(
-            folder / FINDER,
-            map(as_finding, sentences),
-            map(as_finding, dev),
-            options,
-            work / FINDER,
-            begin,
-            stop,
-        )
-        roles = _learn(
-            folder / ROLES,
-            (each for sentence in sentences for each in as_roles(sentence)),
-            (each for sentence in dev for each in as_roles(sentence)),
-            options,
-            work / ROLES,
-            begin,
-            stop,
-        )
-        (folder / SENSES).write_text(json.dumps(count_senses(sentences)), "utf-8")
-        labeller = _open(folder, None)
-        texts = [each.words for each in dev]
-        given = [[frame.word for frame in each.frames] for each in dev]
+    if sum(bool(each.frames) for each in dev) < 2:
+        raise TextError("fewer than 2 sentences with predicates to make choices on; give --dev")
+    names = names_of_roles(sentences)
+    with working_folder(out) as work:
+        parts, runs = _try_rungs(sentences, dev, names, options, work, begin, stop)
+        senses = count_senses(sentences)
+        tried = _compare([RoleLabeller(part, senses) for part in parts], runs, dev)
         learned = LearnedRoles(
-            finder,
-            roles,
-            measure_roles(dev, labeller.predict(texts, given)),
-            measure_roles(dev, labeller.predict(texts)),
+            rung=next(each.rung for each in tried if each.behind is None),
+            roles=tuple(tag.removeprefix(BEGIN) for tag in names.tags if tag.startswith(BEGIN)),
+            sentences=len(sentences),
+            predicates=sum(len(each.frames) for each in sentences),
+            tried=tried,
         )
-        write_record(folder, learned, options, path)
-        seal(folder, {"task": "roles"})
+        with new_folder(out) as folder:
+            write_record(folder, learned, options, path)
+            (folder / SENSES).write_text(json.dumps(senses, ensure_ascii=False), "utf-8")
+            for part in parts:
+                inside = folder / part.rung
+                inside.mkdir()
+                part.save(inside)
+                seal(inside, {"rung": part.rung, **part.facts})
+            seal(folder, {"task": "roles", "chosen": learned.rung})
     return learned
 
 
-def _learn(
-    folder: Path,
-    examples: Iterable[Tagged],
-    dev: Iterable[Tagged],
+def _try_rungs(
+    sentences: Sequence[Sentence],
+    dev: Sequence[Sentence],
+    names: Names,
     options: TeachOptions,
     work: Path,
     begin: Begin | None,
     stop: Callable[[], bool] | None,
-) -> tagging.LearnedTags:
-    learn, held_out = list(examples), list(dev)
-    if len(held_out) < 2:
-        raise TextError(f"{len(held_out)} examples to make choices on are too few; give --dev")
-    names = names_of(learn)
-    # Roles that stand in dev alone cannot be learned, and such answers are wrong.
-    known = [
-        each._replace(spans=tuple(s for s in each.spans if f"B-{s.name}" in names.tags))
-        for each in held_out
-    ]
-    parts, found, _ = tagging.learn_tags(learn, known, names, options, work, begin=begin, stop=stop)
-    folder.mkdir()
-    tagging.write(folder, parts, found)
-    return found
+) -> tuple[list[FramePredictor], list[tuple[float, str]]]:
+    began = monotonic()
+    parts: list[FramePredictor] = [count_frames(sentences, names)]
+    runs = [(monotonic() - began, "whole")]
+    data = Data(
+        [_encode(each, names) for each in sentences],
+        [_encode(each, names) for each in dev],
+        [each.words for each in sentences],
+    )
+
+    def make(encoder: Any, dropout: float) -> Any:
+        from foretell.tasks.networks.frames import FrameNetwork
+
+        return FrameNetwork(encoder, names.tags, dropout=dropout)
+
+    for rung, network, run in teach_networks(make, data, options, work, begin=begin, stop=stop):
+        from foretell.tasks.networks.frames import NetworkFrames
+
+        parts.append(NetworkFrames(network, rung))
+        runs.append((run.seconds, run.ended))
+    return parts, runs
+
+
+def _encode(sentence: Sentence, names: Names) -> tuple[list[str], list[tuple[int, list[int]]]]:
+    """As `FrameNetwork.prepare` takes it. Roles that stand in dev alone cannot be learned, and
+    such answers are wrong."""
+    numbers = {tag: number for number, tag in enumerate(names.tags)}
+    frames = []
+    for frame in sentence.frames:
+        known = [span for span in frame.args if BEGIN + span.name in numbers]
+        tags = tags_of(known, len(sentence.words))
+        frames.append((frame.word, [numbers[tag] for tag in tags]))
+    return list(sentence.words), frames
+
+
+def _compare(
+    labellers: Sequence[RoleLabeller], runs: Sequence[tuple[float, str]], gold: Sequence[Sentence]
+) -> tuple[TriedRoles, ...]:
+    answered = [_answers(each, gold) for each in labellers]
+    measured = [measure_both(gold, *each) for each in answered]
+    right = [all_right(gold, found) for _, found in answered]
+    behind = behind_best([1 - each.found.f1.value for each in measured], right)
+    return tuple(
+        TriedRoles(labeller.predictor.rung, *run, measures, apart)
+        for labeller, run, measures, apart in zip(labellers, runs, measured, behind, strict=True)
+    )
+
+
+def _answers(
+    labeller: RoleLabeller, gold: Sequence[Sentence]
+) -> tuple[list[list[Frame]], list[list[Frame]]]:
+    """With the predicates that stand there, and with those that are found."""
+    texts = [each.words for each in gold]
+    given = [[frame.word for frame in each.frames] for each in gold]
+    return labeller.predict(texts, given), labeller.predict(texts)
 
 
 def count_senses(sentences: Iterable[Sentence]) -> dict[str, str]:
@@ -266,35 +217,58 @@ def count_senses(sentences: Iterable[Sentence]) -> dict[str, str]:
     return {word: senses.most_common(1)[0][0] for word, senses in sorted(counts.items())}
 
 
+def rungs_of(folder: Path) -> list[str]:
+    """The kinds of models that a folder holds, from the quickest. Raises DamagedModel."""
+    _chosen(folder)
+    return [rung for rung in RUNGS if (folder / rung).is_dir()]
+
+
 def load(folder: Path, rung: str | None = None) -> RoleLabeller:
-    """What `train_into` wrote; rung: another kind of both taggers than was chosen. Raises
-    DamagedModel."""
-    if check_seal(folder).get("task") != "roles":
+    """What `train_into` wrote; rung: another kind than the one that was chosen. Raises
+    DamagedModel, ForetellError for a kind that is not there."""
+    chosen = rung or _chosen(folder)
+    if not (folder / chosen).is_dir():
+        there = ", ".join(rungs_of(folder))
+        raise ForetellError(f"{folder} holds no {chosen}; it holds {there}")
+    facts = check_seal(folder / chosen)
+    senses = json.loads((folder / SENSES).read_text("utf-8"))
+    try:
+        if chosen == FrameCounts.rung:
+            return RoleLabeller(FrameCounts.load(folder / chosen, facts), senses)
+        from foretell.tasks.networks.frames import load as load_network
+
+        return RoleLabeller(load_network(folder / chosen, facts), senses)
+    except (KeyError, TypeError) as problem:
+        raise another_version(folder / chosen, problem) from None
+
+
+def _chosen(folder: Path) -> str:
+    facts = check_seal(folder)
+    if facts.get("task") != "roles" or "chosen" not in facts:
         raise DamagedModel(
             f"{folder} labels no roles; give a folder that `foretell task roles` wrote"
         )
-    return _open(folder, rung)
+    return str(facts["chosen"])
 
 
-def _open(folder: Path, rung: str | None) -> RoleLabeller:
-    senses = json.loads((folder / SENSES).read_text("utf-8"))
-    return RoleLabeller(
-        tagging.load(folder / FINDER, rung), tagging.load(folder / ROLES, rung), senses
-    )
+def compare(model: Path, path: Path) -> tuple[TriedRoles, ...]:
+    """Every kind that a folder holds, against the same sentences. Raises TextError, naming the
+    row."""
+    labellers = [load(model, rung) for rung in rungs_of(model)]
+    return _compare(labellers, [(0.0, "")] * len(labellers), _read_some(path))
 
 
-def evaluate(labeller: RoleLabeller, path: Path) -> tuple[RoleMeasures, RoleMeasures]:
-    """With the predicates that stand there, and with those that are found. Raises TextError,
-    naming the row."""
+def evaluate(labeller: RoleLabeller, path: Path) -> BothMeasures:
+    """Hold a labeller against sentences. Raises TextError, naming the row."""
+    gold = _read_some(path)
+    return measure_both(gold, *_answers(labeller, gold))
+
+
+def _read_some(path: Path) -> list[Sentence]:
     gold = read_sentences(path)
     if len(gold) < 2:
         raise TextError(f"{path} has {len(gold)} sentence; give two or more")
-    texts = [each.words for each in gold]
-    given = [[frame.word for frame in each.frames] for each in gold]
-    return (
-        measure_roles(gold, labeller.predict(texts, given)),
-        measure_roles(gold, labeller.predict(texts)),
-    )
+    return gold
 
 
 class AnsweredRoles(NamedTuple):

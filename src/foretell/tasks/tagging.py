@@ -189,11 +189,11 @@ def _labeller(
     return learn(both[0], both[1], names.labels)[0]
 
 
-def _encode(example: Tagged, names: Names) -> tuple[list[str], list[int], int, int]:
+def _encode(example: Tagged, names: Names) -> tuple[list[str], list[int], int]:
     """As `TagNetwork.prepare` takes it."""
     tags = tags_of(example.spans, len(example.words))
     label = names.labels.index(example.label) if names.labels else -1
-    return list(example.words), [names.tags.index(tag) for tag in tags], label, example.marked
+    return list(example.words), [names.tags.index(tag) for tag in tags], label
 
 
 def _compare(
@@ -223,8 +223,8 @@ def _compare(
 
 
 def answers_to(predictor: TagPredictor, texts: Sequence[Tagged]) -> list[Tagging]:
-    """As if nothing was known of them but the words, and which is asked about."""
-    return predictor.predict([each.words for each in texts], [each.marked for each in texts])
+    """As if nothing was known of them but the words."""
+    return predictor.predict([each.words for each in texts])
 
 
 def _all_right(gold: Tagged, answer: Tagging) -> bool:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foretell.models.neural.attention import attend
 from foretell.models.neural.layers import within
 from foretell.models.neural.memories import GrowingMemory
 from foretell.models.neural.network import Memory, Network
@@ -130,19 +131,6 @@ class Transformer(Network):
         for layer in self.blocks:
             x_BTD = layer(x_BTD, first_BTD, turns, mask_B1TT)
         return self.norm(x_BTD), None
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q k / sqrt(E)) v, causal if there is no mask. Queries (B, H, T, E); keys and
-    values may have a divisor of H heads, each shared by as many neighbours."""
-    return F.scaled_dot_product_attention(
-        queries,
-        keys,
-        values,
-        attn_mask=mask,
-        is_causal=mask is None,
-        enable_gqa=queries.shape[1] != keys.shape[1],
-    )
 
 
 def _look_back(tokens_BT: Tensor, count: int) -> Tensor:

@@ -7,23 +7,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-
-
-class Notes(NamedTuple):
-    """What is known of words beside how they are spelled."""
-
-    marked: int = -1
-    """Number of the one that is asked about, if one is."""
-    shared: Sequence[bool] = ()
-    """Of each, whether it stands in the other text too, if there is one."""
-
-
-NONE = Notes()
 
 
 class Encoder(nn.Module):
@@ -35,8 +23,9 @@ class Encoder(nn.Module):
     """All that decides the shape of its weights, as JSON has it."""
 
     @abstractmethod
-    def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Any:
-        """A text as it is read again and again."""
+    def prepare(self, words: Sequence[str], shared: Sequence[bool] = ()) -> Any:
+        """A text as it is read again and again. shared: of each word, whether it stands in the
+        other text too, if there is one."""
 
     @abstractmethod
     def words_read(self, prepared: Any) -> int:

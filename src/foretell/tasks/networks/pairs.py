@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.corpus.pairs import Pair
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.networks.encoder import Encoder, Notes
+from foretell.tasks.networks.encoder import Encoder
 from foretell.tasks.networks.label_network import ScoredNetwork, pool
 from foretell.tasks.words import split
 
@@ -50,7 +50,7 @@ class PairNetwork(ScoredNetwork):
         texts = [split(part) or [""] for part in Pair.of(example[0])]
         kinds = [{word.strip().lower() for word in words} for words in texts]
         first, second = (
-            self.encoder.prepare(words, Notes(shared=[w.strip().lower() in other for w in words]))
+            self.encoder.prepare(words, [w.strip().lower() in other for w in words])
             for words, other in zip(texts, kinds[::-1], strict=True)
         )
         return PreparedPair(first, second, sum(map(len, texts)), example[1])

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.tokenizer import Tokenizer
@@ -25,7 +25,7 @@ from foretell.interop.doors import open_model
 from foretell.models.neural.low_rank import attach
 from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.transformer import Transformer
-from foretell.tasks.networks.encoder import NONE, Encoder, Notes, pad
+from foretell.tasks.networks.encoder import Encoder, pad
 
 LOWER, UPPER = 1 / 3, 2 / 3
 """Share of the layers that are frozen, and of those that are there at all."""
@@ -44,8 +44,6 @@ class Prepared:
     """(S,) the first is what the model's texts begin with."""
     ends: Tensor
     """(T,) place of the last token of each word."""
-    marked: int = -1
-    """Place of the last token of the word that is asked about."""
     kept: Tensor | None = None
     """(S, D) what the frozen layers made of it."""
 
@@ -91,19 +89,17 @@ class PretrainedEncoder(Encoder):
         self.lower = round(LOWER * len(blocks))
         self.upper = max(self.lower + 1, round(UPPER * len(blocks)))
         attach(self.network, rank=RANK, seed=seed, beside=blocks[self.lower : self.upper])
-        self.marked = nn.Parameter(torch.zeros(self.width))
         self.room = 0
         self._tokens: dict[str, list[int]] = {}
 
-    def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Prepared:
+    def prepare(self, words: Sequence[str], shared: Sequence[bool] = ()) -> Prepared:
         tokens, ends = [self.network.first_token(self.tokenizer)], []
         for word in words or [""]:
             tokens += self._tokens_of(word)
             if len(tokens) > MOST_TOKENS:
                 break
             ends.append(len(tokens) - 1)
-        place = ends[notes.marked] if 0 <= notes.marked < len(ends) else -1
-        return Prepared(torch.tensor(tokens[:MOST_TOKENS]), torch.tensor(ends), place)
+        return Prepared(torch.tensor(tokens[:MOST_TOKENS]), torch.tensor(ends))
 
     def words_read(self, prepared: Prepared) -> int:
         return len(prepared.ends)
@@ -121,8 +117,6 @@ class PretrainedEncoder(Encoder):
         with torch.no_grad():
             first_BSD = self.network.embed_fresh(tokens_BS)
             x_BSD = self._lower(texts, first_BSD, turns)
-        marked_B = torch.tensor([text.marked for text in texts])
-        x_BSD = x_BSD + (torch.arange(x_BSD.shape[1]) == marked_B[:, None])[..., None] * self.marked
         seen_BSS = there_BS[:, None, None, :].expand(-1, 1, tokens_BS.shape[1], -1)
         for layer in self.network.blocks[self.lower : self.upper]:
             x_BSD = layer(x_BSD, first_BSD, turns, seen_BSS)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.networks.encoder import NONE, Encoder, Notes, pad
+from foretell.tasks.networks.encoder import Encoder, pad
 
 LEAST_ROWS, MOST_ROWS = 2**10, 2**16
 """Of the table; as many as what stands in the examples fills."""
@@ -29,8 +29,6 @@ SHORTEST, LONGEST = 3, 5
 """N-grams of the characters of a word."""
 MOST_LETTERS = 40
 """Of a word, of which n-grams are taken."""
-NEAR = 4
-"""Words from one that is asked about whose distances are told apart."""
 MOST_WORDS = 400
 """Of a text; what stands after them is not read."""
 
@@ -41,7 +39,7 @@ class Prepared(NamedTuple):
     words: list[NDArray[np.int64]]
     """(N,) for each word."""
     beside: NDArray[np.int64]
-    """(T, N) of what notes say of each word."""
+    """(T,) of what is known of each word beside its spelling; (0,) if nothing is."""
 
 
 class RecurrentEncoder(Encoder):
@@ -85,7 +83,7 @@ class RecurrentEncoder(Encoder):
             else:
                 nn.init.zeros_(weight)
 
-    def prepare(self, words: Sequence[str], notes: Notes = NONE) -> Prepared:
+    def prepare(self, words: Sequence[str], shared: Sequence[bool] = ()) -> Prepared:
         rows = self.table.num_embeddings
         spelled = [each.strip().lower() for each in words[:MOST_WORDS]] or [""]
         found, before = [], "^"
@@ -95,9 +93,9 @@ class RecurrentEncoder(Encoder):
             hashes = [*self._hashes[word], _hash(f"2{before} {word}")]
             found.append(np.array(hashes, np.int64) % rows)
             before = word
-        beside = [[*_beside(spelled, place, notes)] for place in range(len(spelled))]
-        hashed = [[_hash(said) % rows for said in each] for each in beside]
-        return Prepared(found, np.array(hashed, np.int64).reshape(len(spelled), -1))
+        # Whether the other text has it (Chen et al. 2017b, for questions).
+        beside = [_hash(f"s{is_so}") % rows for is_so in shared[:MOST_WORDS]]
+        return Prepared(found, np.array(beside, np.int64))
 
     def words_read(self, prepared: Prepared) -> int:
         return len(prepared.words)
@@ -123,7 +121,7 @@ class RecurrentEncoder(Encoder):
         beside = np.concatenate([text.beside for text in texts])
         if beside.size:
             # Whole, however long the word.
-            vectors = vectors + self._sum(beside.ravel(), np.full(len(beside), beside.shape[1]))
+            vectors = vectors + self._sum(beside, np.ones_like(beside))
         return vectors
 
     def _sum(self, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> Tensor:
@@ -169,19 +167,6 @@ def _parts(word: str) -> Iterator[str]:
     for size in range(SHORTEST, LONGEST + 1):
         for start in range(len(spelled) - size + 1 if len(word) > 1 else 0):
             yield f"c{spelled[start : start + size]}"
-
-
-def _beside(words: Sequence[str], place: int, notes: Notes) -> Iterator[str]:
-    """What notes add to a word: whether the other text has it (Chen et al. 2017b, for questions),
-    and of a word that is asked about which it is and how far, in steps that grow with the distance
-    (Zhou & Xu 2015)."""
-    if notes.shared:
-        yield f"s{notes.shared[place]}"
-    if 0 <= notes.marked < len(words):
-        apart = place - notes.marked
-        far = abs(apart) if abs(apart) <= NEAR else NEAR + abs(apart).bit_length()
-        yield f"m{words[notes.marked]}"
-        yield f"d{'-' if apart < 0 else '+'}{far}"
 
 
 def _hash(spelled: str) -> int:

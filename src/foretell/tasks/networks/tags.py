@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from foretell.contracts.predictor import Label
 from foretell.models.neural.noise import Dropout
 from foretell.tasks.calibration import as_labels
-from foretell.tasks.networks.encoder import Encoder, Notes, pad
+from foretell.tasks.networks.encoder import Encoder, pad
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.label_network import pool
 from foretell.tasks.networks.learner import TaskNetwork, in_order
@@ -66,11 +66,10 @@ class TagNetwork(TaskNetwork):
                 nn.init.zeros_(layer.bias)
         self._may = allowed(self.tags)
 
-    def prepare(self, example: tuple[list[str], list[int], int, int]) -> Prepared:
-        """example: words, numbers of their tags, of the label, and of the word that is marked; the
-        last two -1 where there is none."""
-        words, tags, label, marked = example
-        text = self.encoder.prepare(words, Notes(marked))
+    def prepare(self, example: tuple[list[str], list[int], int]) -> Prepared:
+        """example: words, numbers of their tags, and of the label, -1 where there is none."""
+        words, tags, label = example
+        text = self.encoder.prepare(words)
         count = self.encoder.words_read(text)
         return Prepared(text, count, torch.tensor(tags[:count], dtype=torch.int64), label)
 
@@ -137,13 +136,8 @@ class NetworkTags:
     def tags(self) -> tuple[str, ...]:
         return self.network.tags
 
-    def predict(
-        self, texts: Sequence[Sequence[str]], marked: Sequence[int] | None = None
-    ) -> list[Tagging]:
-        prepared = [
-            self.network.prepare((list(words), [], -1, mark))
-            for words, mark in zip(texts, marked or [-1] * len(texts), strict=True)
-        ]
+    def predict(self, texts: Sequence[Sequence[str]]) -> list[Tagging]:
+        prepared = [self.network.prepare((list(words), [], -1)) for words in texts]
         found = self.network.read(prepared)
         labels: list[Label | None] = [None] * len(texts)
         if self.labels and found:
