@@ -76,3 +76,15 @@ def test_where_no_peak_is_kept_there_is_what_is_held(
     for name in ("none", "less"):
         monkeypatch.setattr(footprint, "STATUS", str(tmp_path / name))
         assert 1e6 < footprint.peak_memory() <= footprint.whole_memory()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is given back")
+def test_what_was_freed_is_given_back() -> None:
+    script = (
+        "import psutil; from foretell.footprint import give_back_memory\n"
+        "held = lambda: psutil.Process().memory_info().rss\n"
+        "blocks = [bytearray(b'a') * 100_000 for _ in range(2_000)]; last = blocks.pop()\n"
+        "del blocks; before = held(); give_back_memory(); print(before - held())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) > 100_000_000

@@ -5,6 +5,7 @@ A container's limit counts, as Linux tells it.
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import psutil
@@ -44,6 +45,15 @@ def peak_memory() -> int:
     peaks = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     peak = next(peaks, None)
     return int(psutil.Process().memory_info().rss) if peak is None else peak
+
+
+def give_back_memory() -> None:
+    """Return to the system what this process freed. glibc keeps it, in ever more pieces: after one
+    training of 365,000 parameters 1,587 MB, of which 681 MB were in use. Elsewhere does nothing."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return
 
 
 def _limit() -> int | None:

@@ -158,10 +158,11 @@ def _teach(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = make(build_encoder(rung, facts), recipe.dropout)
+    answers = network.answers_each * len(data.examples)
     run = fit(
-        ExampleLearner(network, recipe.settings(options.seed)),
+        ExampleLearner(network, recipe.settings(options.seed, network.answers_each)),
         as_lines(data.examples),
-        budget=replace(budget, passes=budget.passes or recipe.passes_over(len(data.examples))),
+        budget=replace(budget, passes=budget.passes or recipe.passes_over(answers)),
         held_out=["\n".join(as_lines(data.dev))],
         checkpoints=work,
         watch=watch,

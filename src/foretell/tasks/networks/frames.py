@@ -57,6 +57,8 @@ class Read(NamedTuple):
 class FrameNetwork(TaskNetwork):
     """See the module."""
 
+    answers_each = 2
+
     def __init__(self, encoder: Encoder, tags: Sequence[str], *, dropout: float) -> None:
         super().__init__()
         self.encoder, self.tags = encoder, tuple(tags)

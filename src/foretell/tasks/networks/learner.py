@@ -34,6 +34,8 @@ class TaskNetwork(nn.Module):
     encoder: Encoder
     texts_each = 1
     """That the encoder reads, an example."""
+    answers_each = 1
+    """About as many as an example holds: an update sees as many fewer examples."""
 
     def outer_tables(self) -> list[nn.Module]:
         return self.encoder.outer_tables()

@@ -11,7 +11,7 @@ from foretell.training.networks import faster_precision
 @dataclass(frozen=True)
 class Recipe:
     rows: int
-    """Examples of an update."""
+    """Answers that an update learns from."""
     learning_rate: float
     weight_decay: float
     dropout: float
@@ -22,13 +22,14 @@ class Recipe:
     low: bool
     """True if it may multiply matrices in bfloat16."""
 
-    def passes_over(self, examples: int) -> int:
-        """How often so many are read, if the time allows."""
-        return max(self.passes, -(-self.least_updates * self.rows // max(1, examples)))
+    def passes_over(self, answers: int) -> int:
+        """How often examples with so many are read, if the time allows."""
+        return max(self.passes, -(-self.least_updates * self.rows // max(1, answers)))
 
-    def settings(self, seed: int) -> GradientSettings:
+    def settings(self, seed: int, answers_each: int = 1) -> GradientSettings:
+        """answers_each: that an example holds."""
         return GradientSettings(
-            rows=self.rows,
+            rows=self.rows // answers_each,
             width=0,
             learning_rate=self.learning_rate,
             matrix_learning_rate=None,
