@@ -35,6 +35,7 @@ from foretell.tokenizers import train_tokenizer
 from foretell.training.descent import GradientSettings
 from foretell.training.fit import fit
 from foretell.training.gradient import GradientLearner
+from foretell.training.networks import faster_precision
 
 PARAMETERS, COMPUTE = 175e9, 3.14e23
 PUBLISHED_APART, MEMORY_APART, TIME_APART = 0.01, 0.10, 0.25
@@ -168,6 +169,7 @@ def learn(folder: Path, rows: int, tokens: int) -> dict[str, float]:
         width=shape.context,
         learning_rate=1e-3,
         matrix_learning_rate=1e-2 if shape.family == "gpt" else None,
+        precision=faster_precision(),
     )
     learner = GradientLearner(build_network(shape), tokenizer, settings)
     began = time.perf_counter()
