@@ -32,7 +32,7 @@ LOOKS = 12
 LOOK_BYTES = 16_000
 """How much of it is read each time, in whole documents: a look takes time from learning."""
 GIVE_BACK_SECONDS = 2.0
-"""Between returns of freed memory, without which a run holds ever more; docs/decisions/planning.md."""
+"""Between returns of freed memory, or a run holds ever more; docs/decisions/planning.md."""
 PATIENCE = 5
 """Looks without a better one after which a run ends early."""
 CHECKPOINT_SECONDS = 15.0
