@@ -99,13 +99,13 @@ def table(tried: Sequence[TriedRoles]) -> Table:
     """A line each, and by how much each differs from the best over the same sentences."""
     from foretell.cli.task_common import behind, table_of
 
-    headings = ("F1, predicates given", "F1, predicates found", "all right against the best")
-    lines = table_of((*headings, "seconds"))
+    headings = ("F1, given", "F1, found", "all right against the best", "seconds")
+    lines = table_of(headings)
     for each in tried:
         f1s = [part.f1 for part in (each.measures.given, each.measures.found)]
         lines.add_row(
             each.rung,
-            *(f"{f1.value:.3f} [{f1.low:.3f}, {f1.high:.3f}]" for f1 in f1s),
+            *(f"{f1.value:.3f}" for f1 in f1s),
             behind(each.behind),
             f"{each.seconds:.0f}" if each.seconds else "",
         )

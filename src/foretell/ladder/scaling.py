@@ -27,7 +27,6 @@ from foretell.corpus.source import LoadedCorpus, load_corpus
 from foretell.evaluation.comparing import measure
 from foretell.evaluation.forecast import ScaledRun, Scaling, write_count, write_passes
 from foretell.evaluation.scaling import Runs, fit_with_bands
-from foretell.footprint import give_back_memory
 from foretell.ladder.grid import (
     PASSES,
     SIZES,
@@ -271,7 +270,6 @@ def _run(
     again = folder.exists()
     if not again:
         found = _train(cell, grid, material, out / "work" / name, spectator, stop)
-        give_back_memory()
         with new_folder(folder) as draft:
             (draft / "run.json").write_text(spell(asdict(found)), "utf-8")
             seal(draft, {"run": name})
