@@ -28,12 +28,13 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -
     rounded = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     length = queries.shape[2]
     if learns and rounded and length == keys.shape[2] <= LONGEST:
-        shared = queries.shape[1] // keys.shape[1]
-        if shared > 1:
-            keys, values = (x.repeat_interleave(shared, 1) for x in (keys, values))
         parts = (x.to(torch.bfloat16) for x in (queries, keys, values))
         out: Tensor = _Attention.apply(*parts, mask)
         return out
+    return _attend(queries, keys, values, mask)
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     return F.scaled_dot_product_attention(
         queries,
         keys,
@@ -45,24 +46,26 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -
 
 
 class _Attention(torch.autograd.Function):
-    """See the module. All of bfloat16, and of H heads."""
+    """See the module. All of bfloat16. Shared keys and values are kept as they are."""
 
     @staticmethod
     def forward(
         context: Any, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
-        out = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, is_causal=mask is None
-        )
+        out = _attend(queries, keys, values, mask)
         context.save_for_backward(queries, keys, values, out, mask)
         return out
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        *given, out, mask = context.saved_tensors
+        queries, keys, values, out, mask = context.saved_tensors
         heads, length, size = out.shape[1:]
+        shared = heads // keys.shape[1]
+        keys, values = (x.repeat_interleave(shared, 1) for x in (keys, values))
         own = (gradient.float() * out).sum(-1, keepdim=True).to(gradient.dtype).flatten(0, 1)
-        queries, keys, values, gradient = (x.flatten(0, 1) for x in (*given, gradient))
+        queries, keys, values, gradient = (
+            x.flatten(0, 1) for x in (queries, keys, values, gradient)
+        )
         for_queries, for_keys, for_values = (torch.empty_like(x) for x in (queries, keys, values))
         hidden, row_of = _hidden(mask, length), torch.arange(len(queries)) // heads
         for part in torch.arange(len(queries)).split(max(1, ROOM // length**2)):
@@ -76,9 +79,11 @@ class _Attention(torch.autograd.Function):
             torch.bmm(slopes, k, out=for_queries[at])
             torch.bmm(slopes.mT, q, out=for_keys[at])
             torch.bmm(shares.mT, g, out=for_values[at])
-        shape = (-1, heads, length, size)
         for_queries, for_keys = (x.mul_(size**-0.5) for x in (for_queries, for_keys))
-        return for_queries.view(shape), for_keys.view(shape), for_values.view(shape), None
+        for_keys, for_values = (
+            x.view(-1, heads // shared, shared, length, size).sum(2) for x in (for_keys, for_values)
+        )
+        return for_queries.view(out.shape), for_keys, for_values, None
 
 
 def _hidden(mask: Tensor | None, length: int) -> Tensor:
