@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from time import monotonic
 
 import psutil
 
@@ -18,6 +19,7 @@ FILES = ("active_file", "inactive_file")
 FILES_BELOW = tuple(f"total_{name}" for name in FILES)
 """Copies of files, which give way to programs; in the older Linux, those of all groups below."""
 STATUS = "/proc/self/status"
+GIVE_BACK_SECONDS = 2.0
 
 
 def whole_memory() -> int:
@@ -54,6 +56,20 @@ def give_back_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     except (OSError, AttributeError):
         return
+
+
+class GivenBack:
+    """Gives back memory now and then in long work, which otherwise holds ever more of it.
+    docs/decisions/planning.md"""
+
+    def __init__(self) -> None:
+        self.latest = monotonic()
+
+    def now_and_then(self) -> None:
+        """To be called often."""
+        if monotonic() - self.latest > GIVE_BACK_SECONDS:
+            give_back_memory()
+            self.latest = monotonic()
 
 
 def _limit() -> int | None:

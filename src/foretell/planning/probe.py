@@ -1,4 +1,4 @@
-"""A few updates of a network on this machine, in a process of its own: what an update takes.
+"""Updates of a network on this machine, in a process of its own: what an update takes.
 
 Closed forms leave out what differs from machine to machine: how far from its peak a processor is
 at these widths, what libraries take, what the C library's heap leaves between tensors. Where an
@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from foretell.footprint import peak_memory
+from foretell.footprint import GivenBack, peak_memory
 from foretell.planning.shapes import Shape
 
 LONGEST = 20.0
 """Seconds; an update that would take more is not tried."""
-UPDATES = 5
-"""The first of them warms up."""
+LEAST, MOST = 5, 24
+"""Updates; the first of them warms up. The heap goes on growing for a while after it."""
+ENOUGH = 20.0
+"""Seconds after which the least will do."""
 TEXT_VOCABULARY = 1024
 
 
@@ -75,14 +77,16 @@ def _measure(shape: Shape, *, rows: int, rounds: int, row: int) -> Probe:
     learner = GradientLearner(build_network(shape), tokenizer, settings)
     learner.feed(texts)
     chance = np.random.default_rng(0)
-    seconds = []
-    for _ in range(UPDATES):
+    memory = GivenBack()
+    seconds: list[float] = []
+    while len(seconds) < LEAST or (len(seconds) < MOST and sum(seconds) < ENOUGH):
         tokens = chance.integers(0, shape.vocabulary, (rows * rounds, row + 1), np.int32)
         scored = np.ones((rows * rounds, row), bool)
         batch = Batch(tokens[:, :-1], tokens[:, 1:], scored, None, None, fresh=True)
         began = time.perf_counter()
         learner.update(batch, spent=0.5)
         seconds.append(time.perf_counter() - began)
+        memory.now_and_then()
     return Probe(median(seconds[1:]), peak_memory())
 
 

@@ -23,7 +23,7 @@ from foretell.contracts.learner import Budget, Learner, Progress, Teachable
 from foretell.corpus.token_shards import TokenDocuments
 from foretell.evaluation.results import CurvePoint
 from foretell.evaluation.scoring import score_texts
-from foretell.footprint import give_back_memory
+from foretell.footprint import GivenBack
 from foretell.training.checkpoints import RECIPE, Checkpoints, Position
 from foretell.training.ranks import ALONE, Ranks
 
@@ -31,8 +31,6 @@ LOOKS = 12
 """How often the held-out text is read during a run with a budget."""
 LOOK_BYTES = 16_000
 """How much of it is read each time, in whole documents: a look takes time from learning."""
-GIVE_BACK_SECONDS = 2.0
-"""Between returns of freed memory, or a run holds ever more; docs/decisions/planning.md."""
 PATIENCE = 5
 """Looks without a better one after which a run ends early."""
 CHECKPOINT_SECONDS = 15.0
@@ -229,7 +227,8 @@ class _Loop:
         self.batches_a_pass = 1
         self.spent = 0.0
         self.clock = monotonic()
-        self.saved = self.given_back = self.clock
+        self.saved = self.clock
+        self.memory = GivenBack()
 
     def run(self, *, keep: bool) -> Run:
         position = self.position
@@ -276,9 +275,7 @@ class _Loop:
         self.position.seconds += now - self.clock
         self.clock = now
         self.spent = self.measure()
-        if now - self.given_back > GIVE_BACK_SECONDS:
-            give_back_memory()
-            self.given_back = now
+        self.memory.now_and_then()
 
     def measure(self) -> float:
         """Share of the budget that is spent."""
