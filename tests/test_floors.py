@@ -88,6 +88,7 @@ STARRED = {
     "tasks/networks/label_network.py",
     "tasks/networks/learner.py",
     "tasks/networks/pairs.py",
+    "tasks/networks/pointing.py",
     "tasks/networks/pretrained.py",
     "tasks/networks/recurrent.py",
     "tasks/networks/tags.py",

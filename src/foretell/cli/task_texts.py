@@ -47,9 +47,8 @@ def _add_model(parser: ArgumentParser, data: str) -> None:
 
 
 def _add_rung(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--rung", type=str, help="another kind than was chosen: lead, count, transformer, adapted"
-    )
+    kinds = "lead, count, recurrent, transformer, adapted"
+    parser.add_argument("--rung", type=str, help=f"another kind than was chosen: {kinds}")
 
 
 def add_predict(parser: ArgumentParser) -> None:

@@ -7,8 +7,9 @@ lead         the first sentence, of summaries            `extracts`
 count        of translations the noisy channel           `noisy_channel`
              of others the part of a text that is chosen `choosing`
              or what was written for the most similar    `memory`
+recurrent    points to where an answer stands            `networks.pointing`
 transformer  a GPT that learns from nothing              `networks.writers`
-adapted      a pretrained model with low-rank parts      `networks.writers`
+adapted      a pretrained model with low-rank parts      either of these
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from foretell.contracts.learner import Budget
 from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel
+from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel, pointing
 from foretell.tasks.answering import blocks
 from foretell.tasks.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.examples import keep_back, thinned
@@ -46,7 +47,7 @@ from foretell.tasks.teaching import (
 from foretell.tasks.text_measures import SCALES, Scale, TextMeasures
 from foretell.tasks.texts import TextExample, Writer, Writes, Written, read_examples, refuse_few
 
-RUNGS = ("lead", "count", "transformer", "adapted")
+RUNGS = ("lead", "count", "recurrent", "transformer", "adapted")
 """From the quickest to the slowest."""
 MOST_CHOSEN_BY = 300
 """Texts of the dev part that are written for, since writing takes time."""
@@ -183,9 +184,13 @@ def _learn(
         told = APPLICATIONS[task].instruction
         return writers.teach(rung, examples, dev, options, told, budget, folder, watch, stop)
 
-    rungs = networks_for(options, "transformer")
-    for _, network, run in teach_in_turn(rungs, options, work, teach, begin=begin):
-        yield network, run.seconds, run.ended
+    if task == "answer" and pointing.stand_there(examples):
+        taught = pointing.learn(examples, dev, options, work, begin=begin, stop=stop)
+    else:
+        rungs = networks_for(options, "transformer")
+        taught = teach_in_turn(rungs, options, work, teach, begin=begin)
+    for _, writer, run in taught:
+        yield writer, run.seconds, run.ended
 
 
 def _learn_counts(
@@ -281,6 +286,10 @@ def _load(inside: Path, rung: str) -> Writer:
             if "channel" in found:
                 return noisy_channel.load(inside)
             return choosing.load(inside, found) if "kind" in found else memory.load(inside)
+        if "encoder" in found:
+            from foretell.tasks.networks import pointing as pointers
+
+            return pointers.load(inside, found)
         from foretell.tasks.networks import writers
 
         return writers.load(inside, found)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 
 class Encoder(nn.Module):
@@ -46,3 +46,13 @@ def pad(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(row) for row in rows])
     padded = pad_sequence(list(rows), batch_first=True)
     return padded, torch.arange(padded.shape[1]) < lengths[:, None]
+
+
+def read_both_ways(cells: nn.GRU, x_BTD: Tensor, there_BT: Tensor) -> Tensor:
+    """What a bidirectional GRU makes of words, (B, T, 2 x hidden); nothing where no word is."""
+    lengths = there_BT.sum(1)
+    packed = pack_padded_sequence(x_BTD, lengths, batch_first=True, enforce_sorted=False)
+    read: Tensor = pad_packed_sequence(
+        cells(packed)[0], batch_first=True, total_length=x_BTD.shape[1]
+    )[0]
+    return read

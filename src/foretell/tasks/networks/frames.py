@@ -19,11 +19,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.models.neural.noise import Dropout
 from foretell.tasks.frames import Frame
-from foretell.tasks.networks.encoder import Encoder, pad
+from foretell.tasks.networks.encoder import Encoder, pad, read_both_ways
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.learner import TaskNetwork, in_order
 from foretell.tasks.spans import Matches, allowed, decode, f1, spans_of
@@ -93,10 +92,13 @@ class FrameNetwork(TaskNetwork):
     def size(self, prepared: Prepared) -> int:
         return prepared.words
 
+    def answers(self, prepared: Prepared) -> int:
+        return 1 + len(prepared.marks)
+
     def forward(self, examples: Sequence[Prepared]) -> tuple[Tensor, Tensor]:
         """Vectors (B, T, D), and (B, T) where words are."""
         states_BTD, there_BT = self.encoder([example.text for example in examples])
-        read_BTD = _read(self.sentence, self.drops[0](states_BTD), there_BT)
+        read_BTD = read_both_ways(self.sentence, self.drops[0](states_BTD), there_BT)
         return self.drops[1](read_BTD), there_BT
 
     def frames(
@@ -112,7 +114,7 @@ class FrameNetwork(TaskNetwork):
         x_FTD = self.of_word(states_BTD)[rows_F]
         x_FTD = x_FTD + self.of_predicate(states_BTD[rows_F, marks_F])[:, None]
         x_FTD = (x_FTD + self.of_distance(_steps(apart_FT))).relu() * masks[0][rows_F]
-        read_FTD = _read(self.frame, x_FTD, there_BT[rows_F]) * masks[1][rows_F]
+        read_FTD = read_both_ways(self.frame, x_FTD, there_BT[rows_F]) * masks[1][rows_F]
         return self.out(read_FTD), rows_F
 
     def nats(self, examples: Sequence[Prepared]) -> Tensor:
@@ -159,15 +161,6 @@ class FrameNetwork(TaskNetwork):
                 spans = [spans_of([self.tags[n] for n in each]) for each in (tags.tolist(), said)]
                 arguments.append(Matches.of(*spans))
         return 2 - f1(arguments) - f1(predicates)
-
-
-def _read(cells: nn.GRU, x_BTD: Tensor, there_BT: Tensor) -> Tensor:
-    """In both directions, (B, T, 2 x hidden); nothing where no word is."""
-    packed = pack_padded_sequence(x_BTD, there_BT.sum(1), batch_first=True, enforce_sorted=False)
-    read: Tensor = pad_packed_sequence(
-        cells(packed)[0], batch_first=True, total_length=x_BTD.shape[1]
-    )[0]
-    return read
 
 
 def _steps(apart: Tensor) -> Tensor:

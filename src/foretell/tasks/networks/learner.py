@@ -48,6 +48,11 @@ class TaskNetwork(nn.Module):
     def size(self, prepared: Any) -> int:
         """How long it is, among others."""
 
+    def answers(self, prepared: Any) -> int:
+        """That it holds, of which the loss that is watched is a mean: else long examples, which
+        stand in batches together, look as if the loss had left what it was."""
+        return 1
+
     @abstractmethod
     def nats(self, examples: Sequence[Any]) -> Tensor:
         """-ln P (B,) of the right answers."""
@@ -96,7 +101,8 @@ class ExampleLearner(Descent):
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             nats = self.network.nats([self._examples[index] for index in batch])
         nats.mean().backward()
-        return Progress(float(nats.detach().sum()), len(batch))
+        answers = sum(self.network.answers(self._examples[index]) for index in batch)
+        return Progress(float(nats.detach().sum()), answers)
 
     def end_pass(self) -> None:
         """Passes leave nothing behind."""

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.corpus.pairs import Pair
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.networks.encoder import Encoder
+from foretell.tasks.networks.encoder import Encoder, read_both_ways
 from foretell.tasks.networks.label_network import ScoredNetwork, pool
 from foretell.tasks.words import split
 
@@ -66,10 +65,7 @@ class PairNetwork(ScoredNetwork):
         for_b = alike_BST.mT.masked_fill(~in_a_BS[:, None, :], -1e9).softmax(2) @ a_BSD
         x, y = torch.cat([a_BSD, b_BTD]), torch.cat([for_a, for_b])
         compared = self.dense(torch.cat([x, y, x - y, x * y], 2)).relu()
-        packed = pack_padded_sequence(
-            self.drops[1](compared), there.sum(1), batch_first=True, enforce_sorted=False
-        )
-        composed, _ = pad_packed_sequence(self.cells(packed)[0], batch_first=True)
+        composed = read_both_ways(self.cells, self.drops[1](compared), there)
         pooled = self.drops[2](pool(composed, there)[:, None])[:, 0]
         scores: Tensor = self.out(self.mix(torch.cat(pooled.split(rows), 1)).tanh())
         return scores

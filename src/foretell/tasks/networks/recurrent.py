@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.networks.encoder import Encoder, pad
+from foretell.tasks.networks.encoder import Encoder, pad, read_both_ways
 
 LEAST_ROWS, MOST_ROWS = 2**10, 2**16
 """Of the table; as many as what stands in the examples fills."""
@@ -103,12 +102,7 @@ class RecurrentEncoder(Encoder):
     def forward(self, texts: Sequence[Prepared]) -> tuple[Tensor, Tensor]:
         lengths = torch.tensor([len(text.words) for text in texts])
         x_BTD, there_BT = pad(self._embed(texts).split(lengths.tolist()))
-        packed = pack_padded_sequence(
-            self.drop(x_BTD), lengths, batch_first=True, enforce_sorted=False
-        )
-        read, _ = self.cells(packed)
-        states_BTD, _ = pad_packed_sequence(read, batch_first=True)
-        return states_BTD, there_BT
+        return read_both_ways(self.cells, self.drop(x_BTD), there_BT), there_BT
 
     def _embed(self, texts: Sequence[Prepared]) -> Tensor:
         """Vectors of the words of all texts, one after another."""
