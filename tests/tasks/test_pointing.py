@@ -61,6 +61,7 @@ def test_probabilities_of_spans_sum_to_one_and_do_not_depend_on_the_company() ->
     for weight in network.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     texts = [f"Who?{MARK}{PASSAGE}", f"Who went to New York in May?{MARK}Ann did.", f"{MARK}", "?"]
+    texts.append(f"{'Who ' * 500}{MARK}Ann did.")
     pointer = NetworkPointer(network, "recurrent")
     every = pointer.write(texts, alternatives=1000)
     for answers in every:
@@ -75,7 +76,8 @@ def test_probabilities_of_spans_sum_to_one_and_do_not_depend_on_the_company() ->
         alone = pointer.write([text])[0][0]
         assert alone.text == answers[0].text
         assert alone.logprob == pytest.approx(answers[0].logprob, abs=1e-5)
-    assert [each[0].text for each in every[2:]] == ["", ""]
+    assert [each[0].text for each in every[2:4]] == ["", ""]
+    assert len(every[4]) > 1
 
 
 def test_it_learns_and_what_is_saved_answers_the_same(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from foretell.contracts.errors import ForetellError
 from foretell.footprint import whole_memory
+from foretell.processor import processor_name
 
 PACKAGES = ("foretell", "numpy", "scipy", "tokenizers", "torch")
 
@@ -36,14 +37,8 @@ def set_threads(asked: int | None, *, processes: int = 1) -> None:
 
 def describe_machine(asked: int | None) -> dict[str, str]:
     """Processor, cores used, memory, system."""
-    name = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next((x.split(":")[1].strip() for x in file if x.startswith("model name")), name)
-    except OSError:
-        pass  # Not Linux: the name that Python knows will do.
     return {
-        "processor": name,
+        "processor": processor_name(),
         "threads": str(count_threads(asked)),
         "memory": f"{whole_memory() / 2**30:.0f} GiB",
         "system": platform.platform(terse=True),

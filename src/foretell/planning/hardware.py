@@ -7,15 +7,14 @@ zero. The sources of figures that could not be checked say so.
 from __future__ import annotations
 
 import os
-import platform
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from foretell.contracts.errors import ForetellError, MissingExtra
 from foretell.footprint import whole_memory
 from foretell.planning.resources import HALF
+from foretell.processor import processor_name
 
 SIDE = 1024
 """Of the matrices whose product is measured."""
@@ -150,7 +149,7 @@ def measure_machine() -> Device:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Device(
         name="this machine",
-        title=f"{_processor()}, {cores} core{'' if cores == 1 else 's'}",
+        title=f"{processor_name()}, {cores} core{'' if cores == 1 else 's'}",
         rates=rates,
         memory=float(whole_memory()),
         bandwidth=None,
@@ -188,12 +187,3 @@ def _rate(first: Any, second: Any, repeats: int) -> float:
         seconds = time.perf_counter() - began
         best = best if repeat == 0 else min(best, seconds)
     return 2.0 * SIDE**3 / best
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())

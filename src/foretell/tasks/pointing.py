@@ -15,8 +15,8 @@ from foretell.tasks.passages import Unit, units_of
 from foretell.tasks.teaching import Begin, Data, Taught, teach_networks
 from foretell.tasks.texts import TextExample
 
-MOST_WORDS = 30
-"""Of a span that a network may point to."""
+MOST_WORDS = 80
+"""Of a span that a network may point to; Chinese characters where they are words."""
 NEARLY, LEAST = 0.95, 0.5
 """Share of the F1 of a passage's best span from which on a span is right, and the least F1."""
 MOST_STAND = 0.5
@@ -106,7 +106,7 @@ def learn(
         return PointingNetwork(encoder, longest, dropout=dropout)
 
     for taught in teach_networks(
-        make, Data(known, kept, words), options, work, begin=begin, stop=stop
+        make, Data(known, kept or known, words), options, work, begin=begin, stop=stop
     ):
         from foretell.tasks.networks.pointing import NetworkPointer
 

@@ -15,6 +15,7 @@ from foretell.models.neural.gpt2 import GPT2, GPT2Sizes
 from foretell.models.neural.llama import Llama, LlamaSizes
 from foretell.models.neural.network import Network
 from foretell.models.neural.recurrent import Cell, RecurrentNetwork, RecurrentSizes
+from foretell.processor import is_amd
 from foretell.training.descent import GradientSettings
 from foretell.training.gradient import GradientLearner
 from foretell.training.ranks import Ranks
@@ -191,11 +192,18 @@ def _recurrent(
 
 
 def faster_precision() -> Literal["float32", "bfloat16"]:
-    """bfloat16 where the processor multiplies it in tiles (AMX), else float32.
+    """bfloat16 where the processor multiplies it in tiles (AMX), or twice as fast as float32 as
+    AMD's with AVX-512 do, else float32: Intel's without tiles were measured at 0.6 of their float32
+    rate. docs/decisions/ladder.md
 
-    Other processors list bfloat16 among their abilities too, and were measured at 0.6 of their
-    float32 rate. Asked of the hardware, not of a clock: a run that is taken up again must find
-    the precision that it began with.
+    Asked of the hardware, not of a clock: a run that is taken up again must find the precision that
+    it began with.
     """
-    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return "bfloat16" if has_tiles is not None and has_tiles() else "float32"
+    tiles, vectors = (
+        getattr(torch.cpu, f"_is_{ability}_supported", None)
+        for ability in ("amx_tile", "avx512_bf16")
+    )
+    if tiles is not None and tiles():
+        return "bfloat16"
+    quick = vectors is not None and vectors() and is_amd()
+    return "bfloat16" if quick else "float32"

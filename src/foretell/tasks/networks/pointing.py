@@ -62,6 +62,9 @@ class PointingNetwork(TaskNetwork):
         """example: question, passage, and first and last word in the passage of each span that is
         right, before its first word where nothing is."""
         asked, passage = ([unit.said for unit in words_of(text)] for text in example[:2])
+        while self.encoder.words_read(self.encoder.prepare([*asked, MARK])) <= len(asked):
+            # A question that fills all that is read.
+            asked = asked[: len(asked) // 2]
         kinds = [{word.strip().lower() for word in words} for words in (asked, passage)]
         words = [*asked, MARK, *passage]
         shared = [
