@@ -19,7 +19,8 @@ FILES = ("active_file", "inactive_file")
 FILES_BELOW = tuple(f"total_{name}" for name in FILES)
 """Copies of files, which give way to programs; in the older Linux, those of all groups below."""
 STATUS = "/proc/self/status"
-GIVE_BACK_SECONDS = 5.0
+GIVE_BACK_SECONDS, GIVE_BACK_UPDATES = 5.0, 4
+"""At least so many between."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Numbers of glibc's `mallopt`."""
 
@@ -78,13 +79,14 @@ class GivenBack:
 
     def __init__(self) -> None:
         keep_freed_memory()
-        self.latest = monotonic()
+        self.latest, self.calls = monotonic(), 0
 
     def now_and_then(self) -> None:
-        """To be called often."""
-        if monotonic() - self.latest > GIVE_BACK_SECONDS:
+        """To be called after each update, since what is given back is cleared anew in the next."""
+        self.calls += 1
+        if self.calls >= GIVE_BACK_UPDATES and monotonic() - self.latest > GIVE_BACK_SECONDS:
             give_back_memory()
-            self.latest = monotonic()
+            self.latest, self.calls = monotonic(), 0
 
 
 def _limit() -> int | None:
