@@ -34,10 +34,9 @@ def chinese_texts(data: Path) -> Iterator[str]:
         yield json.loads(line)["sentence1"]
 
 
-def measure_pretraining(
-    data: Path, train: Path, test: Path, scratch: Path, *, quick: bool
-) -> dict[str, Any]:
-    """Accuracy of the adapted kind on pairs of texts, from both, and what lies between."""
+def measure_pretraining(data: Path, scratch: Path, *, quick: bool) -> dict[str, Any]:
+    """Accuracy of the adapted kind on pairs of texts, from both, and what lies between. scratch:
+    holds train.jsonl and test.jsonl."""
     import torch
 
     from foretell import models, tasks
@@ -64,12 +63,12 @@ def measure_pretraining(
     torch.manual_seed(0)
     fresh = GPT(learned.network.sizes)
     models.save(NeuralModel(fresh, learned.tokenizer), scratch / "fresh")
-    rows = [json.loads(line) for line in test.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in (scratch / "test.jsonl").read_text("utf-8").splitlines()]
     asked = [MARK.join(row[name] for name in ("text", "second")) for row in rows]
     right = {}
     for name in ("pretrained", "fresh"):
         options = LabelOptions(adapt=str(scratch / name), second="second")
-        train_into(scratch / f"from_{name}", train, options)
+        train_into(scratch / f"from_{name}", scratch / "train.jsonl", options)
         answers = tasks.load(scratch / f"from_{name}", "adapted").predict(asked)
         right[name] = np.array(
             [each.value == row["label"] for each, row in zip(answers, rows, strict=True)], float

@@ -59,7 +59,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
     seeds = SEEDS[:1] if quick else SEEDS
     with tempfile.TemporaryDirectory() as scratch:
         found = [_measure(parts, Path(scratch), seed, adapt) for seed in seeds]
-        adds = _pretraining(data, Path(scratch), quick) if row.pretrain else None
+        adds = measure_pretraining(data, Path(scratch), quick=quick) if row.pretrain else None
     rungs = {
         rung: spread([100 * each["rungs"][rung]["accuracy"]["value"] for each in found])
         for rung in found[0]["rungs"]
@@ -81,11 +81,6 @@ def measure_row(name: str, *, quick: bool) -> Result:
     return Result(
         all(_reaches(rungs, chosen, kind, least) for kind, least in row.least.items()), figures
     )
-
-
-def _pretraining(data: Path, scratch: Path, quick: bool) -> dict[str, Any]:
-    train, test = scratch / "train.jsonl", scratch / "test.jsonl"
-    return measure_pretraining(data, train, test, scratch, quick=quick)
 
 
 def pretrained_here() -> str | None:

@@ -193,8 +193,8 @@ def _recurrent(
 
 def faster_precision() -> Literal["float32", "bfloat16"]:
     """bfloat16 where the processor multiplies it in tiles (AMX), or twice as fast as float32 as
-    AMD's with AVX-512 do, else float32: Intel's without tiles were measured at 0.6 of their float32
-    rate. docs/decisions/ladder.md
+    AMD's with AVX-512 do, else float32: another one that lists it was measured at 0.6 of its
+    float32 rate. docs/decisions/ladder.md
 
     Asked of the hardware, not of a clock: a run that is taken up again must find the precision that
     it began with.
