@@ -19,7 +19,7 @@ FILES = ("active_file", "inactive_file")
 FILES_BELOW = tuple(f"total_{name}" for name in FILES)
 """Copies of files, which give way to programs; in the older Linux, those of all groups below."""
 STATUS = "/proc/self/status"
-GIVE_BACK_SECONDS, GIVE_BACK_UPDATES = 5.0, 4
+GIVE_BACK_SECONDS, GIVE_BACK_UPDATES = 20.0, 4
 """At least so many between."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Numbers of glibc's `mallopt`."""

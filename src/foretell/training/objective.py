@@ -20,6 +20,11 @@ from foretell.models.neural.network import Network
 from foretell.training.ranks import Ranks
 from foretell.training.sharding import shard
 
+IGNORED = -100
+"""A target that is not scored."""
+SHAPES = 16
+"""Of the logits of a batch."""
+
 
 class _Nats(nn.Module):
     """Holds the network, so that PyTorch's engines see one forward pass."""
@@ -37,14 +42,17 @@ class _Nats(nn.Module):
                 segments=None if batch.segments is None else _tensor(batch.segments),
                 positions=None if batch.positions is None else _tensor(batch.positions),
             )
-            if batch.scored.all():
-                hidden, targets = hidden.flatten(0, 1), _tensor(batch.targets).flatten()
-            else:
-                scored = torch.from_numpy(batch.scored)
-                hidden, targets = hidden[scored], _tensor(batch.targets)[scored]
+            hidden = hidden.flatten(0, 1)
+            chosen, targets = choose_targets(batch)
+            if chosen is not None:
+                hidden = hidden.index_select(0, torch.from_numpy(chosen))
             logits = self.network.logits(hidden)
         nats = F.cross_entropy(
-            logits.float(), targets, reduction="sum", label_smoothing=self.label_smoothing
+            logits.float(),
+            _tensor(targets),
+            ignore_index=IGNORED,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
         )
         return nats, None if memory is None else memory.detach()
 
@@ -118,6 +126,25 @@ def _gather_memory(memory: FixedMemory | None, rows: int, mine: range) -> FixedM
         torch.distributed.all_reduce(part)
         parts.append(part)
     return FixedMemory(tuple(parts))
+
+
+def choose_targets(
+    batch: Batch,
+) -> tuple[NDArray[np.int64] | None, NDArray[np.integer]]:
+    """Places (N,) of a flattened batch whose logits are wanted, None for all, and targets (N,),
+    which are IGNORED where only the shape needs them.
+
+    N is one of SHAPES: oneDNN compiles its products for every shape and keeps a thousand of them,
+    half a megabyte each, amid what each update uses again. docs/decisions/planning.md
+    """
+    scored = batch.scored.ravel()
+    targets = np.where(scored, batch.targets.ravel(), IGNORED)
+    step = -(-scored.size // SHAPES)
+    many = step * -(-batch.count // step)
+    if many >= scored.size:
+        return None, targets
+    chosen = np.argsort(~scored, kind="stable")[:many]
+    return chosen, targets[chosen]
 
 
 def _tensor(array: NDArray[np.integer]) -> Tensor:
