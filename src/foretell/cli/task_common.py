@@ -113,13 +113,16 @@ def say_answers(
     return 0
 
 
-def say_next(display: Display, name: str, out: Path, options: ReadOptions, *, fields: str) -> None:
-    """What to look at after training, and what to type. fields: how examples are read."""
+def say_next(display: Display, name: str, out: Path, options: ReadOptions, right: str = "") -> None:
+    """What to look at after training, and what to type. right: option that says where the right
+    answers stand; none if examples are not read by columns."""
+    columns = {each: getattr(options, each, None) for each in ("text", "second", "choices")}
+    asked = "".join(f" --{each} {column}" for each, column in columns.items() if column)
     show_written(
         display,
         out,
-        f"foretell task {name} evaluate {out} TEST{fields}",
-        f"foretell task {name} predict {out} TEXTS --text {options.text}",
+        f"foretell task {name} evaluate {out} TEST" + (f"{asked} {right}" if right else ""),
+        f"foretell task {name} predict {out} TEXTS{asked}",
     )
 
 

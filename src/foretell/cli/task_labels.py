@@ -80,9 +80,7 @@ def train(name: str, arguments: Namespace) -> int:
     )
     display.show(_table(found.tried))
     say_lines(display, *_lines(found.dev))
-    second = "" if options.second is None else f" --second {options.second}"
-    fields = f" --text {options.text}{second} --label {options.label}"
-    say_next(display, name, out, options, fields=fields)
+    say_next(display, name, out, options, f"--label {options.label}")
     return 0
 
 

@@ -39,7 +39,7 @@ def train(name: str, arguments: Namespace) -> int:
     )
     display.show(table(found.tried))
     say_lines(display, *_lines(found.measures))
-    say_next(display, name, out, options, fields="")
+    say_next(display, name, out, options)
     return 0
 
 

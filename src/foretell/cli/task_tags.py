@@ -48,7 +48,7 @@ def train(name: str, arguments: Namespace) -> int:
     display.show(table(found.tried))
     best = next(each for each in found.tried if each.rung == found.rung)
     say_lines(display, *_lines(best.measures))
-    say_next(display, name, out, options, fields="")
+    say_next(display, name, out, options)
     return 0
 
 

@@ -85,9 +85,7 @@ def train(name: str, arguments: Namespace) -> int:
     )
     display.show(_table(found.tried))
     say_lines(display, found.dev.signature)
-    second = "" if options.second is None else f" --second {options.second}"
-    fields = f" --text {options.text}{second} --target {options.target}"
-    say_next(display, name, out, options, fields=fields)
+    say_next(display, name, out, options, f"--target {options.target}")
     return 0
 
 

@@ -68,9 +68,30 @@ def with_boundaries(
     return [np.concatenate([begin, tokens, end]) for tokens in documents]
 
 
+@dataclass(frozen=True)
+class Packed:
+    """Batches that are made as they are read."""
+
+    members: list[list[NDArray[np.int32]]]
+    """Chunks of each row."""
+    rows: int
+    width: int
+
+    def __len__(self) -> int:
+        return -(-len(self.members) // self.rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.since(0)
+
+    def since(self, done: int) -> Iterator[Batch]:
+        """All after the first `done`."""
+        for start in range(done * self.rows, len(self.members), self.rows):
+            yield _pack_rows(self.members[start : start + self.rows], self.width)
+
+
 def pack(
     documents: Sequence[NDArray[np.int32]], *, rows: int, width: int, key: Sequence[int]
-) -> Iterator[Batch]:
+) -> Packed:
     """Best-fit batches (rows, width) of documents that carry their boundaries.
 
     Long documents are cut at places that move with `key`, so that no pass sees the same cuts.
@@ -89,10 +110,7 @@ def pack(
             start += width
     packed = best_fit([len(chunk) - 1 for chunk in chunks], width)
     order = generator.permutation(len(packed))
-    for start in range(0, len(order), rows):
-        yield _pack_rows(
-            [[chunks[i] for i in packed[r]] for r in order[start : start + rows]], width
-        )
+    return Packed([[chunks[i] for i in packed[r]] for r in order], rows, width)
 
 
 def best_fit(lengths: Sequence[int], width: int) -> list[list[int]]:

@@ -13,7 +13,7 @@ without reading what comes before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -28,7 +28,7 @@ from foretell.corpus.token_shards import Shard, TokenDocuments
 BLOCK_TOKENS = 1 << 16
 WINDOW_TOKENS = 1 << 22
 """In memory at once, 4 bytes each, and as much again for what is made of them."""
-COUNTS: dict[Callable[..., Iterator[Batch]], Callable[..., int]] = {
+COUNTS: dict[Callable[..., Iterable[Batch]], Callable[..., int]] = {
     pack: count_packed,
     lanes: count_lanes,
 }
@@ -52,7 +52,7 @@ class Pass:
     """The batches of one pass, which are made as they are read."""
 
     documents: TokenDocuments
-    arrange: Callable[..., Iterator[Batch]]
+    arrange: Callable[..., Iterable[Batch]]
     """`pack` or `lanes`."""
     rows: int
     width: int

@@ -122,7 +122,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         if self.probe is not None:
-            return self.updates * self.probe.seconds
+            return self.probe.warm_up + self.updates * self.probe.seconds
         work = self.compute.done * (AGAIN if self.sharding.recompute else 1.0)
         peak = self.device.rates[self.precision]
         return count_seconds(work, self.sharding.ranks, peak, self.utilisation.value)

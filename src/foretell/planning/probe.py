@@ -20,8 +20,8 @@ from foretell.planning.shapes import Shape
 
 LONGEST = 20.0
 """Seconds; an update that would take more is not tried."""
-LEAST, MOST = 5, 24
-"""Updates; the first of them warms up. The heap goes on growing for a while after it."""
+LEAST, MOST, FIRST = 5, 24, 2
+"""Updates, and those that warm up. The heap goes on growing for a while after them."""
 ENOUGH = 20.0
 """Seconds after which the least will do."""
 TEXT_VOCABULARY = 1024
@@ -33,6 +33,8 @@ class Probe:
 
     seconds: float
     """Of an update."""
+    warm_up: float
+    """Seconds that the first ones take more."""
     memory: int
     """Most bytes that the process held, libraries included."""
 
@@ -87,7 +89,8 @@ def _measure(shape: Shape, *, rows: int, rounds: int, row: int) -> Probe:
         learner.update(batch, spent=0.5)
         seconds.append(time.perf_counter() - began)
         memory.now_and_then()
-    return Probe(median(seconds[1:]), peak_memory())
+    usual = median(seconds[FIRST:])
+    return Probe(usual, max(0.0, sum(seconds[:FIRST]) - FIRST * usual), peak_memory())
 
 
 def build_network(shape: Shape) -> Any:
