@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra
+from foretell.contracts.errors import DamagedModel
 from foretell.contracts.predictor import LabelPredictor, LearnedPredictor
 from foretell.storage import check_seal, seal
+from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
 
 __all__ = ["TOGETHER", "load", "rungs_of", "write"]
 
-RUNGS, TOGETHER = ("count", "recurrent", "adapted"), "together"
-"""From the quickest to the slowest."""
+TOGETHER = "together"
+"""The kind that all others are."""
 
 
 def write(
@@ -32,20 +33,15 @@ def write(
     """Write and seal predictors of the same labels in a folder that exists. weights: of the parts
     when they answer together, if they can; chosen: the one that `load` gives; more: facts for who
     reads the folder otherwise."""
-    for part in parts:
-        inside = folder / part.rung
-        inside.mkdir()
-        part.save(inside)
-        seal(inside, {"rung": part.rung, "labels": list(part.labels), **part.facts})
     labels = list(parts[0].labels)
+    write_rungs(folder, parts, labels=labels)
     seal(folder, {"chosen": chosen, "labels": labels, "weights": dict(weights), **more})
 
 
 def rungs_of(folder: str | Path) -> list[str]:
     """The kinds that a folder holds, from the quickest; `load` takes them. Raises DamagedModel."""
     facts = _facts(Path(folder))
-    inside = [each for each in RUNGS if (Path(folder) / each).is_dir()]
-    return [*inside, *([TOGETHER] if facts["weights"] else [])]
+    return [*rungs_in(Path(folder)), *([TOGETHER] if facts["weights"] else [])]
 
 
 def load(folder: str | Path, rung: str | None = None) -> LabelPredictor:
@@ -57,8 +53,7 @@ def load(folder: str | Path, rung: str | None = None) -> LabelPredictor:
     folder = Path(folder)
     facts, there = _facts(folder), rungs_of(folder)
     rung = rung or facts["chosen"]
-    if rung not in there:
-        raise ForetellError(f"{folder} holds no {rung}; it holds {', '.join(there)}")
+    refuse_missing(folder, rung, there)
     if rung != TOGETHER:
         return _load(folder / rung)
     from foretell.tasks.together import Together
@@ -75,28 +70,11 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def _load(folder: Path) -> LabelPredictor:
-    facts = check_seal(folder)
-    if facts["rung"] == "count":
-        from foretell.tasks.weighed_counts import WeighedCounts
+    with opening(folder) as facts:
+        if facts["rung"] == "count":
+            from foretell.tasks.weighed_counts import WeighedCounts
 
-        return WeighedCounts.load(folder, facts)
-    try:
+            return WeighedCounts.load(folder, facts)
         from foretell.tasks.networks import labels
-    except ModuleNotFoundError as problem:
-        if problem.name not in ("torch", "safetensors"):
-            raise
-        raise MissingExtra(
-            f'{folder} is a network and needs PyTorch: pip install "foretell[neural]"'
-        ) from None
-    try:
+
         return labels.load(folder, facts)
-    except (KeyError, TypeError) as problem:
-        raise another_version(folder, problem) from None
-
-
-def another_version(folder: Path, problem: Exception) -> DamagedModel:
-    """The seal fits, so the folder is what someone wrote; but not what this version reads."""
-    return DamagedModel(
-        f"{folder} cannot be read: {type(problem).__name__}: {problem}; train again, or use the "
-        "version of foretell that wrote it"
-    )

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from foretell import models
-from foretell.contracts.errors import DamagedModel, ForetellError, TextError
+from foretell.contracts.errors import DamagedModel, TextError
 from foretell.contracts.evidence import Evidence
 from foretell.contracts.learner import Budget
 from foretell.contracts.tokenizer import Tokenizer
@@ -30,6 +30,7 @@ from foretell.evaluation.scoring import score_texts
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import FEWEST, keep_back, read_column, refuse_empty, thinned
+from foretell.tasks.folders import refuse_missing
 from foretell.tasks.forms import Form, learn_forms
 from foretell.tasks.measures import AS_GOOD
 from foretell.tasks.options import GenerateOptions, ReadOptions
@@ -243,8 +244,7 @@ def load(folder: Path, rung: str | None = None) -> Generator:
     DamagedModel, ForetellError for a kind that is not there."""
     facts, there = _facts(folder), rungs_of(folder)
     rung = rung or facts["chosen"]
-    if rung not in there:
-        raise ForetellError(f"{folder} holds no {rung}; it holds {', '.join(there)}")
+    refuse_missing(folder, rung, there)
     listed = json.loads((folder / FORMS).read_text("utf-8"))
     forms = {
         topic: [Form(blanks, tuple((a, b) for a, b in rhymes)) for blanks, rhymes in each]

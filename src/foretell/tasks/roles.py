@@ -17,12 +17,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from foretell.contracts.errors import DamagedModel, ForetellError, TextError
+from foretell.contracts.errors import DamagedModel, TextError
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import keep_back
+from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
 from foretell.tasks.frame_counts import PREDICATE, FrameCounts, count_frames, names_of_roles
 from foretell.tasks.frames import Frame, FramePredictor, Sentence, read_sentences
 from foretell.tasks.measures import behind_best
@@ -40,7 +40,6 @@ from foretell.tasks.teaching import (
 )
 from foretell.tasks.words import split
 
-RUNGS = ("count", "recurrent", "adapted")
 SENSES = "senses.json"
 
 
@@ -133,11 +132,7 @@ def train_into(
         with new_folder(out) as folder:
             write_record(folder, learned, options, path)
             (folder / SENSES).write_text(json.dumps(senses, ensure_ascii=False), "utf-8")
-            for part in parts:
-                inside = folder / part.rung
-                inside.mkdir()
-                part.save(inside)
-                seal(inside, {"rung": part.rung, **part.facts})
+            write_rungs(folder, parts)
             seal(folder, {"task": "roles", "chosen": learned.rung})
     return learned
 
@@ -220,26 +215,21 @@ def count_senses(sentences: Iterable[Sentence]) -> dict[str, str]:
 def rungs_of(folder: Path) -> list[str]:
     """The kinds of models that a folder holds, from the quickest. Raises DamagedModel."""
     _chosen(folder)
-    return [rung for rung in RUNGS if (folder / rung).is_dir()]
+    return rungs_in(folder)
 
 
 def load(folder: Path, rung: str | None = None) -> RoleLabeller:
-    """What `train_into` wrote; rung: another kind than the one that was chosen. Raises
-    DamagedModel, ForetellError for a kind that is not there."""
+    """What `train_into` wrote; rung: another kind than the one that was chosen. Raises as
+    `tasks.load`."""
     chosen = rung or _chosen(folder)
-    if not (folder / chosen).is_dir():
-        there = ", ".join(rungs_of(folder))
-        raise ForetellError(f"{folder} holds no {chosen}; it holds {there}")
-    facts = check_seal(folder / chosen)
+    refuse_missing(folder, chosen, rungs_in(folder))
     senses = json.loads((folder / SENSES).read_text("utf-8"))
-    try:
+    with opening(folder / chosen) as facts:
         if chosen == FrameCounts.rung:
             return RoleLabeller(FrameCounts.load(folder / chosen, facts), senses)
         from foretell.tasks.networks.frames import load as load_network
 
         return RoleLabeller(load_network(folder / chosen, facts), senses)
-    except (KeyError, TypeError) as problem:
-        raise another_version(folder / chosen, problem) from None
 
 
 def _chosen(folder: Path) -> str:

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from foretell.contracts.errors import DamagedModel, ForetellError, TextError
+from foretell.contracts.errors import DamagedModel, TextError
 from foretell.evaluation.intervals import paired_difference
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version, scope
+from foretell.tasks import scope
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples import Example, keep_back
+from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
 from foretell.tasks.options import LabelOptions, TeachOptions
 from foretell.tasks.scope import Scope
 from foretell.tasks.spans import Span, tags_of
@@ -46,8 +47,6 @@ from foretell.tasks.teaching import (
 )
 from foretell.tasks.weighed_counts import WeighedCounts, learn
 from foretell.tasks.words import split
-
-RUNGS = ("count", "recurrent", "adapted")
 
 
 @dataclass(frozen=True)
@@ -138,11 +137,7 @@ def learn_tags(
 
 def write(folder: Path, parts: Sequence[TagPredictor], found: LearnedTags) -> None:
     """Write and seal every kind of model in a folder that exists."""
-    for part in parts:
-        inside = folder / part.rung
-        inside.mkdir()
-        part.save(inside)
-        seal(inside, {"rung": part.rung, "labels": list(part.labels), **part.facts})
+    write_rungs(folder, parts, labels=list(parts[0].labels))
     seal(folder, {"chosen": found.rung, "tags": list(found.names.tags)})
 
 
@@ -240,25 +235,20 @@ def _quality(measures: TagMeasures) -> float:
 def rungs_of(folder: Path) -> list[str]:
     """The kinds of models that a folder holds, from the quickest. Raises DamagedModel."""
     _facts(folder)
-    return [rung for rung in RUNGS if (folder / rung).is_dir()]
+    return rungs_in(folder)
 
 
 def load(folder: Path, rung: str | None = None) -> TagPredictor:
-    """What `train_into` wrote; rung: another kind than the one that was chosen. Raises
-    DamagedModel, ForetellError for a kind that is not there."""
+    """What `train_into` wrote; rung: another kind than the one that was chosen. Raises as
+    `tasks.load`."""
     chosen = rung or _facts(folder)["chosen"]
-    if not (folder / chosen).is_dir():
-        there = ", ".join(rungs_of(folder))
-        raise ForetellError(f"{folder} holds no {chosen}; it holds {there}")
-    facts = check_seal(folder / chosen)
-    if chosen == TagCounts.rung:
-        return TagCounts.load(folder / chosen, facts)
-    from foretell.tasks.networks.tags import load as load_network
+    refuse_missing(folder, chosen, rungs_in(folder))
+    with opening(folder / chosen) as facts:
+        if chosen == TagCounts.rung:
+            return TagCounts.load(folder / chosen, facts)
+        from foretell.tasks.networks.tags import load as load_network
 
-    try:
         return load_network(folder / chosen, facts)
-    except (KeyError, TypeError) as problem:
-        raise another_version(folder / chosen, problem) from None
 
 
 def _facts(folder: Path) -> dict[str, Any]:

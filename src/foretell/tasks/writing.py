@@ -21,15 +21,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra, TextError
+from foretell.contracts.errors import DamagedModel, TextError
 from foretell.contracts.learner import Budget
 from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import another_version, choosing, extracts, memory, noisy_channel, pointing
+from foretell.tasks import choosing, extracts, memory, noisy_channel, pointing
 from foretell.tasks.answering import blocks
 from foretell.tasks.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.examples import keep_back, thinned
+from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
 from foretell.tasks.measures import AS_GOOD
 from foretell.tasks.options import Held, ReadOptions, TextOptions
 from foretell.tasks.quotes import Quote, quotes
@@ -47,8 +48,6 @@ from foretell.tasks.teaching import (
 from foretell.tasks.text_measures import SCALES, Scale, TextMeasures
 from foretell.tasks.texts import TextExample, Writer, Writes, Written, read_examples, refuse_few
 
-RUNGS = ("lead", "count", "recurrent", "transformer", "adapted")
-"""From the quickest to the slowest."""
 MOST_CHOSEN_BY = 300
 """Texts of the dev part that are written for, since writing takes time."""
 
@@ -235,11 +234,7 @@ def compare_writers(
 
 
 def _write(folder: Path, facts: dict[str, Any], writers: Sequence[Writer]) -> None:
-    for writer in writers:
-        inside = folder / writer.rung
-        inside.mkdir()
-        writer.save(inside)
-        seal(inside, {"rung": writer.rung, **writer.facts})
+    write_rungs(folder, writers)
     seal(folder, facts)
 
 
@@ -261,25 +256,20 @@ def _facts(folder: Path) -> dict[str, Any]:
 def rungs_of(folder: Path) -> list[str]:
     """The kinds that a folder holds, from the quickest; `load` takes them. Raises DamagedModel."""
     _facts(folder)
-    return [each for each in RUNGS if (folder / each).is_dir()]
+    return rungs_in(folder)
 
 
 def load(folder: Path, rung: str | None = None) -> Writes:
-    """A writer from its folder; rung: another kind than the one that was chosen.
-
-    Raises DamagedModel, MissingExtra for a network where PyTorch is not installed, ForetellError
-    for a kind that is not there.
-    """
+    """A writer from its folder; rung: another kind than the one that was chosen. Raises as
+    `tasks.load`."""
     facts, there = _facts(folder), rungs_of(folder)
     rung = rung or facts["chosen"]
-    if rung not in there:
-        raise ForetellError(f"{folder} holds no {rung}; it holds {', '.join(there)}")
+    refuse_missing(folder, rung, there)
     return by_sentence(_load(folder / rung, rung), facts.get("sentences"))
 
 
 def _load(inside: Path, rung: str) -> Writer:
-    found = check_seal(inside)
-    try:
+    with opening(inside) as found:
         if rung == "lead":
             return extracts.Lead()
         if rung == "count":
@@ -293,14 +283,6 @@ def _load(inside: Path, rung: str) -> Writer:
         from foretell.tasks.networks import writers
 
         return writers.load(inside, found)
-    except ModuleNotFoundError as problem:
-        if problem.name not in ("torch", "safetensors"):
-            raise
-        raise MissingExtra(
-            f'{inside} is a network and needs PyTorch: pip install "foretell[neural]"'
-        ) from None
-    except (KeyError, TypeError) as problem:
-        raise another_version(inside, problem) from None
 
 
 def evaluate(
