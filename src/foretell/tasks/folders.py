@@ -17,7 +17,8 @@ RUNGS = ("lead", "count", "recurrent", "transformer", "adapted")
 class Kept(Protocol):
     """What a kind learned."""
 
-    rung: str
+    @property
+    def rung(self) -> str: ...
 
     @property
     def facts(self) -> dict[str, Any]: ...
