@@ -128,9 +128,7 @@ def _gather_memory(memory: FixedMemory | None, rows: int, mine: range) -> FixedM
     return FixedMemory(tuple(parts))
 
 
-def choose_targets(
-    batch: Batch,
-) -> tuple[NDArray[np.int64] | None, NDArray[np.integer]]:
+def choose_targets(batch: Batch) -> tuple[NDArray[np.int64] | None, NDArray[np.integer]]:
     """Places (N,) of a flattened batch whose logits are wanted, None for all, and targets (N,),
     which are IGNORED where only the shape needs them.
 
