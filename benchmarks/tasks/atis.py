@@ -27,7 +27,7 @@ def measure_row(name: str, *, quick: bool) -> Result:
     adapt = pretrained_here()
     with tempfile.TemporaryDirectory() as scratch:
         files = {
-            part: _write(data / "nlu" / name / part, Path(scratch) / f"{part}.jsonl")
+            part: read_into(data / "nlu" / name / part, Path(scratch) / f"{part}.jsonl")
             for part in ("train", "valid", "test")
         }
         found = [
@@ -78,7 +78,7 @@ def _measure(files: dict[str, Path], scratch: Path, seed: int, adapt: str | None
     return {"seed": seed, "chosen": trained.rung, "seconds": seconds, "rungs": rungs}
 
 
-def _write(folder: Path, path: Path) -> Path:
+def read_into(folder: Path, path: Path) -> Path:
     """Three files of lines: words, tags, labels."""
     columns = [
         (folder / name).read_text("utf-8").splitlines() for name in ("seq.in", "seq.out", "label")

@@ -178,14 +178,15 @@ def test_other_encodings_are_refused_with_a_conversion(
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode(encoding))
     message = refusal(path)
-    assert f"{path} is not UTF-8 (byte " in message
+    assert f"{path}:1 is not UTF-8 (byte " in message
     assert f"iconv -f {encoding} -t utf-8 {path}" in message
 
 
 def test_a_bad_byte_is_found_far_into_the_file(tmp_path: Path) -> None:
-    good = ("深 sea " * 40_000).encode()
+    good = ("深 sea\n" * 40_000).encode()
     (tmp_path / "a.txt").write_bytes(good + b"\xff" + good)
-    assert f"(byte {len(good)}: ff e6 b7 b1). Most of it is" in refusal(tmp_path / "a.txt")
+    said = refusal(tmp_path / "a.txt")
+    assert f"a.txt:40001 is not UTF-8 (byte {len(good)}: ff e6 b7 b1). Most of it is" in said
     (tmp_path / "b.txt").write_bytes(good + "深".encode()[:2])
     assert f"(byte {len(good)}: e6 b7)" in refusal(tmp_path / "b.txt")
 

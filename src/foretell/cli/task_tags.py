@@ -110,13 +110,17 @@ def table(tried: Sequence[TriedTags]) -> Table:
     """A line each, and by how much each differs from the best over the same texts."""
     from foretell.cli.task_common import behind, table_of
 
-    lines = table_of(("span F1", "label", "all right", "against the best", "seconds"))
+    lines = table_of(
+        ("span F1", "label", "calibration error", "all right", "against the best", "seconds")
+    )
     for each in tried:
         found = each.measures
+        apart = found.calibration_error or found.span_calibration_error
         lines.add_row(
             each.rung,
             f"{found.f1.value:.3f}",
             "" if found.label_accuracy is None else f"{found.label_accuracy.value:.3f}",
+            "" if apart is None else f"{apart.value:.3f}",
             f"{found.exact.value:.3f}",
             behind(each.behind),
             f"{each.seconds:.0f}" if each.seconds else "",
@@ -133,6 +137,14 @@ def _lines(found: TagMeasures) -> list[str]:
     ]
     if label is not None:
         lines.insert(1, f"label      {label.value:.3f} [{label.low:.3f}, {label.high:.3f}]")
+    for of, apart in (
+        ("labels", found.calibration_error),
+        ("spans", found.span_calibration_error),
+    ):
+        if apart is not None:
+            lines.append(
+                f"calibration error of {of}  {apart.value:.3f} [{apart.low:.3f}, {apart.high:.3f}]"
+            )
     if found.strange:
         lines.append(f"{found.strange:>6,} texts have a name that was not learned, so are wrong")
     wrong = sorted(

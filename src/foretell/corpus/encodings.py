@@ -99,19 +99,21 @@ def decoded(raw: BinaryIO, path: Path) -> Iterator[str]:
     mark, encoding = marks[0] if marks else (b"", "utf-8")
     if head.startswith(_MAGIC) or (encoding == "utf-8" and b"\0" in head):
         raise NothingToRead(f"{path} is not text (first bytes {head[:4].hex(' ')}). {GIVE}")
-    decoder, read = codecs.getincrementaldecoder(encoding)(), len(mark)
+    decoder, read, line = codecs.getincrementaldecoder(encoding)(), len(mark), 1
     try:
         for chunk in chain([head[len(mark) :]], chunks):
             pending = len(decoder.getstate()[0])
-            yield decoder.decode(chunk)
-            read += len(chunk)
+            text = decoder.decode(chunk)
+            yield text
+            read, line = read + len(chunk), line + text.count("\n")
         pending = len(decoder.getstate()[0])
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as problem:
         at = read - pending + problem.start
+        line += problem.object[: problem.start].decode(encoding, "ignore").count("\n")
         shown = problem.object[problem.start : problem.start + 4].hex(" ")
         raise TextError(
-            f"{path} is not {encoding.upper()} (byte {at}: {shown}). "
+            f"{path}:{line} is not {encoding.upper()} (byte {at}: {shown}). "
             f"{_advice(path, encoding, problem.object)}"
         ) from None
 

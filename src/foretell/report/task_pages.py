@@ -166,14 +166,24 @@ def _tags(record: Record) -> Record:
 
     def cells(found: Record) -> list[str]:
         label = found["label_accuracy"]
-        return [_share(found["f1"]), _share(label) if label else "", _share(found["exact"])]
+        apart = found["calibration_error"] or found["span_calibration_error"]
+        return [
+            _share(found["f1"]),
+            _share(label) if label else "",
+            _share(apart) if apart else "",
+            _share(found["exact"]),
+        ]
 
-    headings = ("span F1", "label", "all right", "all right against the best")
+    headings = ("span F1", "label", "calibration error", "all right", "all right against the best")
+    note = (
+        "Calibration error: of the probabilities of labels, or without labels of spans; by chance "
+        f"alone {best['chance_error']:.3f}."
+    )
     return {
         "answer": f"{record['rung']}: span F1 {_share(best['f1'])}; all right in "
         f"{_share(best['exact'])} of {best['texts']:,} texts",
         "under": f"{record['examples']:,} examples. {KEPT_BACK}",
-        "sections": [_rungs(record, headings, cells), _names(best["names"])],
+        "sections": [_rungs(record, headings, cells, note=note), _names(best["names"])],
     }
 
 

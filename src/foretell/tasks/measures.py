@@ -116,6 +116,8 @@ def measure_calibration(sure: NDArray[np.float64], right: NDArray[np.float64]) -
 
 def chance_calibration(sure: NDArray[np.float64]) -> float:
     """The same of (N,), on average, of somebody who is right exactly as often as sure."""
+    if not sure.size:
+        return 0.0
     drawn = np.random.default_rng(0).uniform(size=(RESAMPLES, len(sure))) < sure
     return float(np.mean([expected_calibration(sure, right.astype(float)) for right in drawn]))
 
