@@ -13,8 +13,8 @@ from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
 from foretell.storage import size_of
 from foretell.tasks import tagging
+from foretell.tasks.examples.words import split
 from foretell.tasks.options import TeachOptions
-from foretell.tasks.words import split
 
 ASKED = {"slot_f1": 95.0, "intent": 96.0, "exact": 85.0}
 PUBLISHED = {"Slot-Gated": {"slot_f1": 95.2, "intent": 94.1, "exact": 82.6}}

@@ -21,8 +21,8 @@ from foretell import tasks
 from foretell.evaluation.results import Interval
 from foretell.storage import write_text
 from foretell.tasks import labelling, tagging
+from foretell.tasks.examples.words import split
 from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.words import split
 
 CLOSE = 0.05
 WHOLE = 1e-6

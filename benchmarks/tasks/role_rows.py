@@ -16,9 +16,9 @@ from benchmarks.tasks.rows import SEEDS, pretrained_here, spread
 from foretell.corpus.splits import place_of
 from foretell.storage import size_of
 from foretell.tasks import roles
-from foretell.tasks.frame_counts import PREDICATE
+from foretell.tasks.counts.frame_counts import PREDICATE
+from foretell.tasks.examples.spans import Span, spans_of, tags_of
 from foretell.tasks.options import TeachOptions
-from foretell.tasks.spans import Span, spans_of, tags_of
 
 FOLDS = 5
 Record = dict[str, Any]

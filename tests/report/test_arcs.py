@@ -1,8 +1,8 @@
 from foretell.report.arcs import draw, render
-from foretell.tasks.frames import Frame
+from foretell.tasks.examples.frames import Frame
+from foretell.tasks.examples.spans import Span
+from foretell.tasks.examples.tagged import spaced
 from foretell.tasks.roles import AnsweredRoles
-from foretell.tasks.spans import Span
-from foretell.tasks.tagged import spaced
 
 ANSWER = AnsweredRoles(
     "new.csv:2",

@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from foretell.tasks.examples import Example
+from foretell.tasks.examples.rows import Example
 
 WORDS = {
     "good": ("lovely", "warm", "great fun", "真好看", "很温暖"),

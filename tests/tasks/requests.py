@@ -4,8 +4,8 @@ import json
 import random
 from pathlib import Path
 
-from foretell.tasks.spans import Span, tags_of
-from foretell.tasks.tagged import Tagged, spaced
+from foretell.tasks.examples.spans import Span, tags_of
+from foretell.tasks.examples.tagged import Tagged, spaced
 
 CITIES = (("new", "york"), ("boston",), ("北", "京"), ("san", "jose"))
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from foretell.contracts.errors import TextError
-from foretell.tasks.examples import Example, keep_back, labels_of, read_labelled
+from foretell.tasks.examples.rows import Example, keep_back, labels_of, read_labelled
 from foretell.tasks.options import LabelOptions
 from tests.tasks.moods import draw
 

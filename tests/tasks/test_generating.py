@@ -8,7 +8,7 @@ import pytest
 
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.tasks import generating
-from foretell.tasks.forms import Form, blanks_of, check, learn_forms, rhyme_class
+from foretell.tasks.examples.forms import Form, blanks_of, check, learn_forms, rhyme_class
 from foretell.tasks.options import GenerateOptions
 
 OPEN, CLOSED = "天年间前山边", "东风中红空同"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from foretell.contracts.predictor import Label
-from foretell.tasks.measures import expected_calibration, measure_labels, share_interval
+from foretell.tasks.measures.labels import expected_calibration, measure_labels, share_interval
 
 
 def answer(value: str, sure: float) -> Label:

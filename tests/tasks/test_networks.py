@@ -13,6 +13,7 @@ from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.network import NeuralModel
 from foretell.models.neural.noise import Noise, set_noise
 from foretell.storage import seal
+from foretell.tasks.examples.words import split
 from foretell.tasks.explaining import explain
 from foretell.tasks.networks.encoder import Encoder
 from foretell.tasks.networks.label_network import LabelNetwork
@@ -21,7 +22,6 @@ from foretell.tasks.networks.pretrained import PretrainedEncoder
 from foretell.tasks.networks.recurrent import RecurrentEncoder
 from foretell.tasks.options import LabelOptions
 from foretell.tasks.rungs import try_rungs
-from foretell.tasks.words import split
 from foretell.tokenizers import train_tokenizer
 from tests.tasks.moods import draw
 

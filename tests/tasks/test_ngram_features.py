@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretell.corpus.pairs import MARK
-from foretell.tasks.ngram_features import BEGIN, CHARACTERS, END, WORDS, ngrams
+from foretell.tasks.counts.ngram_features import BEGIN, CHARACTERS, END, WORDS, ngrams
 
 ODD = st.text(st.sampled_from("aB é1_.。 \n\t中文かأ😀\u0301"), max_size=12)
 

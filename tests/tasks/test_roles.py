@@ -7,12 +7,12 @@ import pytest
 from foretell.contracts.errors import DamagedModel, TextError
 from foretell.storage import seal
 from foretell.tasks import roles
-from foretell.tasks.frames import Frame, read_sentences
+from foretell.tasks.examples.frames import Frame, read_sentences
+from foretell.tasks.examples.spans import Span
+from foretell.tasks.examples.words import split
+from foretell.tasks.measures.roles import measure_roles
 from foretell.tasks.options import TeachOptions
-from foretell.tasks.role_measures import measure_roles
 from foretell.tasks.roles import AnsweredRoles
-from foretell.tasks.spans import Span
-from foretell.tasks.words import split
 
 NAMES = (("the", "dog"), ("a", "cat"), ("she",), ("北", "京"))
 VERBS = {"sees": "see.01", "likes": "like.02", "找": "找.01"}

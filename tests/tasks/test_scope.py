@@ -8,8 +8,8 @@ from foretell import tasks
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.predictor import Label
 from foretell.tasks import labelling, scope, tagging
+from foretell.tasks.examples.words import split
 from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.words import split
 from tests.tasks import moods, requests
 
 

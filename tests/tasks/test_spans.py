@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretell.tasks.spans import Matches, Span, allowed, decode, f1, spans_of, tags_of
+from foretell.tasks.examples.spans import Matches, Span, allowed, decode, f1, spans_of, tags_of
 
 TAGS = ("O", "B-a", "I-a", "B-b", "I-b")
 

@@ -6,9 +6,9 @@ import pytest
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.storage import seal
 from foretell.tasks import labelling, roles, tagging
+from foretell.tasks.examples.spans import Span
+from foretell.tasks.examples.tagged import names_of, read_tagged
 from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.spans import Span
-from foretell.tasks.tagged import names_of, read_tagged
 from tests.tasks.requests import draw, write
 
 

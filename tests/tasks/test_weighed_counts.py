@@ -6,8 +6,8 @@ import pytest
 from foretell import tasks
 from foretell.contracts.errors import DamagedModel, ForetellError, TextError
 from foretell.storage import seal
-from foretell.tasks.examples import Example
-from foretell.tasks.weighed_counts import Directory, WeighedCounts, learn
+from foretell.tasks.counts.weighed_counts import Directory, WeighedCounts, learn
+from foretell.tasks.examples.rows import Example
 from tests.tasks.moods import draw
 
 LABELS = ("bad", "good")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from foretell.tasks.generating import TriedModel
-    from foretell.tasks.pieces import GenerationMeasures
+    from foretell.tasks.measures.pieces import GenerationMeasures
 
 DATA = "csv, tsv, jsonl, json or parquet with a row a text, a folder of them, or a file of lines"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
     from rich.table import Table
 
-    from foretell.tasks.measures import LabelMeasures
+    from foretell.tasks.measures.labels import LabelMeasures
     from foretell.tasks.rungs import Tried
 
 DATA = "csv, tsv, jsonl, json or parquet with a row a text"

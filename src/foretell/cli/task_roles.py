@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
     from rich.table import Table
 
-    from foretell.tasks.role_measures import BothMeasures
+    from foretell.tasks.measures.roles import BothMeasures
     from foretell.tasks.roles import TriedRoles
 
 

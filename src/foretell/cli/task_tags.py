@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
     from rich.table import Table
 
-    from foretell.tasks.tag_measures import TagMeasures
+    from foretell.tasks.measures.tags import TagMeasures
     from foretell.tasks.tagging import TriedTags
 
 WORST = 5

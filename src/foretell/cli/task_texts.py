@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
     from rich.table import Table
 
-    from foretell.tasks.text_measures import TextMeasures
+    from foretell.tasks.measures.texts import TextMeasures
     from foretell.tasks.writing import TriedWriter
 
 DATA = "csv, tsv, jsonl, json or parquet with a row a text, or two files of lines: a.en,a.de"

@@ -8,7 +8,7 @@ from importlib.resources import files
 from itertools import islice
 from typing import Any, NamedTuple
 
-from foretell.tasks.frames import Frame
+from foretell.tasks.examples.frames import Frame
 from foretell.tasks.roles import AnsweredRoles
 
 MOST = 300

@@ -72,7 +72,7 @@ def _facts(folder: Path) -> dict[str, Any]:
 def _load(folder: Path) -> LabelPredictor:
     with opening(folder) as facts:
         if facts["rung"] == "count":
-            from foretell.tasks.weighed_counts import WeighedCounts
+            from foretell.tasks.counts.weighed_counts import WeighedCounts
 
             return WeighedCounts.load(folder, facts)
         from foretell.tasks.networks import labels

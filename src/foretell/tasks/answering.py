@@ -13,7 +13,7 @@ from foretell.contracts.corpus import Document
 from foretell.contracts.errors import OutputExists
 from foretell.corpus.readers import ReadReport, files_of
 from foretell.storage import check_seal, locked, refuse_existing, write_text
-from foretell.tasks.examples import read_texts
+from foretell.tasks.examples.rows import read_texts
 from foretell.tasks.options import ReadOptions
 
 Row = TypeVar("Row")

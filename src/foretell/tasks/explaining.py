@@ -6,7 +6,7 @@ from math import log
 
 from foretell.contracts.predictor import Explaining, LabelPredictor
 from foretell.corpus.pairs import MARK
-from foretell.tasks.words import split
+from foretell.tasks.examples.words import split
 
 LEAST = 1e-12
 """Probability below which nobody is more sure."""

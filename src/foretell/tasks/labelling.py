@@ -18,14 +18,14 @@ from foretell.contracts.predictor import Label, LabelPredictor
 from foretell.storage import new_folder, refuse_existing
 from foretell.tasks import scope
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import (
+from foretell.tasks.examples.rows import (
     keep_back,
     labels_of,
     read_labelled,
     refuse_unknown,
 )
 from foretell.tasks.explaining import explain
-from foretell.tasks.measures import LabelMeasures, measure_labels
+from foretell.tasks.measures.labels import LabelMeasures, measure_labels
 from foretell.tasks.options import LabelOptions
 from foretell.tasks.rungs import Tried, compare_answers, try_rungs
 from foretell.tasks.scope import Scope

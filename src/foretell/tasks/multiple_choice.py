@@ -30,16 +30,16 @@ from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing
 from foretell.tasks.answering import in_blocks
-from foretell.tasks.calibration import fit_sureness
-from foretell.tasks.examples import FEWEST, Example, keep_back
-from foretell.tasks.measures import (
+from foretell.tasks.examples.questions import Question, read_examples, read_questions
+from foretell.tasks.examples.rows import FEWEST, Example, keep_back
+from foretell.tasks.measures.calibration import fit_sureness
+from foretell.tasks.measures.labels import (
     behind_best,
     chance_calibration,
     measure_calibration,
     share_interval,
 )
 from foretell.tasks.options import TextOptions
-from foretell.tasks.questions import Question, read_examples, read_questions
 from foretell.tasks.rungs import try_rungs
 from foretell.tasks.teaching import Begin, refuse_options, working_folder, write_record
 from foretell.tasks.together import log_shares

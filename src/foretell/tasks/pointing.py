@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from foretell.corpus.pairs import MARK, Pair
+from foretell.tasks.counts.passages import Unit, units_of
+from foretell.tasks.examples.texts import TextExample
 from foretell.tasks.options import TeachOptions
-from foretell.tasks.passages import Unit, units_of
 from foretell.tasks.teaching import Begin, Data, Taught, teach_networks
-from foretell.tasks.texts import TextExample
 
 MOST_WORDS = 80
 """Of a span that a network may point to; Chinese characters where they are words."""

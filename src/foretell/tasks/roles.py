@@ -21,15 +21,16 @@ from foretell.contracts.errors import DamagedModel, TextError
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import keep_back
+from foretell.tasks.counts.frame_counts import PREDICATE, FrameCounts, count_frames, names_of_roles
+from foretell.tasks.examples.frames import Frame, FramePredictor, Sentence, read_sentences
+from foretell.tasks.examples.rows import keep_back
+from foretell.tasks.examples.spans import BEGIN, Span, tags_of
+from foretell.tasks.examples.tagged import Names
+from foretell.tasks.examples.words import split
 from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
-from foretell.tasks.frame_counts import PREDICATE, FrameCounts, count_frames, names_of_roles
-from foretell.tasks.frames import Frame, FramePredictor, Sentence, read_sentences
-from foretell.tasks.measures import behind_best
+from foretell.tasks.measures.labels import behind_best
+from foretell.tasks.measures.roles import BothMeasures, all_right, measure_both
 from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.role_measures import BothMeasures, all_right, measure_both
-from foretell.tasks.spans import BEGIN, Span, tags_of
-from foretell.tasks.tagged import Names
 from foretell.tasks.teaching import (
     Begin,
     Data,
@@ -38,7 +39,6 @@ from foretell.tasks.teaching import (
     working_folder,
     write_record,
 )
-from foretell.tasks.words import split
 
 SENSES = "senses.json"
 

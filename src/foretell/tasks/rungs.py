@@ -1,6 +1,6 @@
 """The kinds of models that label texts, each learned in the same way, and which did best.
 
-count        n-grams of each label, weighed: `weighed_counts`
+count        n-grams of each label, weighed: `counts.weighed_counts`
 recurrent    a bidirectional GRU that learns from nothing: `networks.recurrent`
 adapted      a pretrained model with low-rank parts: `networks.pretrained`
 together     those of them that add something
@@ -20,14 +20,14 @@ from foretell.contracts.predictor import Label, LearnedPredictor
 from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
 from foretell.tasks import TOGETHER
-from foretell.tasks.calibration import fit_sureness
-from foretell.tasks.examples import Example
-from foretell.tasks.measures import LabelMeasures, behind_best, measure_labels
+from foretell.tasks.counts.weighed_counts import learn
+from foretell.tasks.examples.rows import Example
+from foretell.tasks.examples.words import split
+from foretell.tasks.measures.calibration import fit_sureness
+from foretell.tasks.measures.labels import LabelMeasures, behind_best, measure_labels
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Begin, Data, teach_networks
 from foretell.tasks.together import Together, log_shares, weigh
-from foretell.tasks.weighed_counts import learn
-from foretell.tasks.words import split
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from scipy.stats import norm
 from foretell.contracts.errors import DamagedModel, ForetellError
 from foretell.contracts.predictor import Label
 from foretell.storage import check_seal, seal
-from foretell.tasks.ngram_features import Hashes, ngrams
-from foretell.tasks.weighed_counts import TEXTS_AT_ONCE, Directory
+from foretell.tasks.counts.ngram_features import Hashes, ngrams
+from foretell.tasks.counts.weighed_counts import TEXTS_AT_ONCE, Directory
 
 FOLDER, KNOWN, TEXTS, KEPT = "scope", "ngrams.npy", "texts.npy", "kept_back.json"
 LEAST_SPREAD = 1e-3

@@ -21,14 +21,11 @@ from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import scope
 from foretell.tasks.answering import blocks
-from foretell.tasks.examples import Example, keep_back
-from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
-from foretell.tasks.options import LabelOptions, TeachOptions
-from foretell.tasks.scope import Scope
-from foretell.tasks.spans import Span, tags_of
-from foretell.tasks.tag_counts import TagCounts, count_tags
-from foretell.tasks.tag_measures import TagMeasures, measure_tagging
-from foretell.tasks.tagged import (
+from foretell.tasks.counts.tag_counts import TagCounts, count_tags
+from foretell.tasks.counts.weighed_counts import WeighedCounts, learn
+from foretell.tasks.examples.rows import Example, keep_back
+from foretell.tasks.examples.spans import Span, tags_of
+from foretell.tasks.examples.tagged import (
     Names,
     Tagged,
     Tagging,
@@ -37,6 +34,11 @@ from foretell.tasks.tagged import (
     read_tagged,
     refuse_unknown_names,
 )
+from foretell.tasks.examples.words import split
+from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
+from foretell.tasks.measures.tags import TagMeasures, measure_tagging
+from foretell.tasks.options import LabelOptions, TeachOptions
+from foretell.tasks.scope import Scope
 from foretell.tasks.teaching import (
     Begin,
     Data,
@@ -45,8 +47,6 @@ from foretell.tasks.teaching import (
     working_folder,
     write_record,
 )
-from foretell.tasks.weighed_counts import WeighedCounts, learn
-from foretell.tasks.words import split
 
 
 @dataclass(frozen=True)

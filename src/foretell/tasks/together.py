@@ -19,7 +19,7 @@ from scipy.special import softmax
 
 from foretell import tasks
 from foretell.contracts.predictor import Label, LabelPredictor
-from foretell.tasks.calibration import as_labels, mean_nats
+from foretell.tasks.measures.calibration import as_labels, mean_nats
 
 LEAST = 1e-12
 """Probability below which nobody is more sure."""

@@ -3,10 +3,10 @@
 train_into(Path("models/de"), Path("pairs.csv"), "translate", TextOptions(text="en", target="de"))
 load(Path("models/de")).write(["A dog runs."])[0][0].text
 
-lead         the first sentence, of summaries            `extracts`
-count        of translations the noisy channel           `noisy_channel`
-             of others the part of a text that is chosen `choosing`
-             or what was written for the most similar    `memory`
+lead         the first sentence, of summaries            `counts.extracts`
+count        of translations the noisy channel           `counts.noisy_channel`
+             of others the part of a text that is chosen `counts.choosing`
+             or what was written for the most similar    `counts.memory`
 recurrent    points to where an answer stands            `networks.pointing`
 transformer  a GPT that learns from nothing              `networks.writers`
 adapted      a pretrained model with low-rank parts      either of these
@@ -26,15 +26,25 @@ from foretell.contracts.learner import Budget
 from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
-from foretell.tasks import choosing, extracts, memory, noisy_channel, pointing
+from foretell.tasks import pointing
 from foretell.tasks.answering import blocks
-from foretell.tasks.by_sentence import by_sentence, usual_sentences
-from foretell.tasks.examples import keep_back, thinned
+from foretell.tasks.counts import choosing, extracts, memory, noisy_channel
+from foretell.tasks.examples.by_sentence import by_sentence, usual_sentences
+from foretell.tasks.examples.quotes import Quote, quotes
+from foretell.tasks.examples.rows import keep_back, thinned
+from foretell.tasks.examples.shorter import held_to, refuse_limits, short_enough
+from foretell.tasks.examples.texts import (
+    TextExample,
+    Writer,
+    Writes,
+    Written,
+    read_examples,
+    refuse_few,
+)
 from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
-from foretell.tasks.measures import AS_GOOD
+from foretell.tasks.measures.labels import AS_GOOD
+from foretell.tasks.measures.texts import SCALES, Scale, TextMeasures
 from foretell.tasks.options import Held, ReadOptions, TextOptions
-from foretell.tasks.quotes import Quote, quotes
-from foretell.tasks.shorter import held_to, refuse_limits, short_enough
 from foretell.tasks.teaching import (
     Begin,
     Taught,
@@ -45,8 +55,6 @@ from foretell.tasks.teaching import (
     working_folder,
     write_record,
 )
-from foretell.tasks.text_measures import SCALES, Scale, TextMeasures
-from foretell.tasks.texts import TextExample, Writer, Writes, Written, read_examples, refuse_few
 
 MOST_CHOSEN_BY = 300
 """Texts of the dev part that are written for, since writing takes time."""

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.frames import Frame
+from foretell.tasks.counts.tag_counts import as_tagging
+from foretell.tasks.examples.frames import Frame
+from foretell.tasks.examples.spans import Matches, allowed, decode, f1, spans_of
 from foretell.tasks.networks.encoder import Encoder, pad, read_both_ways
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.learner import TaskNetwork, in_order
-from foretell.tasks.spans import Matches, allowed, decode, f1, spans_of
-from foretell.tasks.tag_counts import as_tagging
 
 SENTENCE, FRAME = 128, 96
 """Numbers of each direction of the GRUs that read sentences, and frames."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.calibration import fit_sureness
+from foretell.tasks.examples.words import split
+from foretell.tasks.measures.calibration import fit_sureness
 from foretell.tasks.networks.encoder import Encoder
 from foretell.tasks.networks.learner import TaskNetwork, in_order
-from foretell.tasks.words import split
 
 
 class Prepared(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 from scipy.special import softmax
 
 from foretell.contracts.predictor import Label
-from foretell.tasks.calibration import as_labels
+from foretell.tasks.measures.calibration import as_labels
 from foretell.tasks.networks.encoder import Encoder
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.label_network import LabelNetwork, ScoredNetwork

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from foretell.corpus.pairs import Pair
 from foretell.models.neural.noise import Dropout
+from foretell.tasks.examples.words import split
 from foretell.tasks.networks.encoder import Encoder, read_both_ways
 from foretell.tasks.networks.label_network import ScoredNetwork, pool
-from foretell.tasks.words import split
 
 
 class PreparedPair(NamedTuple):

@@ -20,14 +20,14 @@ from torch import Tensor, nn
 
 from foretell.contracts.predictor import Label
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.calibration import as_labels
+from foretell.tasks.counts.tag_counts import as_tagging
+from foretell.tasks.examples.spans import Matches, allowed, decode, f1, spans_of
+from foretell.tasks.examples.tagged import Tagging
+from foretell.tasks.measures.calibration import as_labels
 from foretell.tasks.networks.encoder import Encoder, pad
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.label_network import pool
 from foretell.tasks.networks.learner import TaskNetwork, in_order
-from foretell.tasks.spans import Matches, allowed, decode, f1, spans_of
-from foretell.tasks.tag_counts import as_tagging
-from foretell.tasks.tagged import Tagging
 
 
 class Prepared(NamedTuple):

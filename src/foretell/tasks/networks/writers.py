@@ -29,10 +29,10 @@ from foretell.models.neural import gpt
 from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.low_rank import apply_changes, changes, merge
 from foretell.models.neural.network import NeuralModel, write_weights
+from foretell.tasks.examples.texts import TextExample, Written, one_text
 from foretell.tasks.networks.pretrained import fingerprint_of, open_base, refuse_another
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Taught, Watch
-from foretell.tasks.texts import TextExample, Written, one_text
 from foretell.tokenizers.subwords import as_many_subwords
 from foretell.training.adapting import build_adapting
 from foretell.training.answers import AnswerLearner

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 from foretell.contracts.errors import TextError
 from foretell.corpus.pairs import MARK
 from foretell.corpus.readers import is_plain
-from foretell.tasks.examples import FEWEST, read_column, read_texts, refuse_empty
+from foretell.tasks.examples.rows import FEWEST, read_column, read_texts, refuse_empty
+from foretell.tasks.examples.squad import is_squad, read_squad
 from foretell.tasks.options import TextOptions
-from foretell.tasks.squad import is_squad, read_squad
 
 
 class TextExample(NamedTuple):

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple, Protocol
 from foretell.contracts.errors import TextError
 from foretell.contracts.predictor import Label
 from foretell.corpus.readers import ReadReport, files_of
-from foretell.tasks.examples import FEWEST, MOST_LABELS
-from foretell.tasks.spans import BEGIN, INSIDE, OUTSIDE, Span, spans_of, tags_of
-from foretell.tasks.words import split
+from foretell.tasks.examples.rows import FEWEST, MOST_LABELS
+from foretell.tasks.examples.spans import BEGIN, INSIDE, OUTSIDE, Span, spans_of, tags_of
+from foretell.tasks.examples.words import split
 
 RECORDS = {".jsonl", ".ndjson", ".json"}
 

@@ -17,9 +17,9 @@ from math import log
 from typing import NamedTuple
 
 from foretell.corpus.pairs import Pair
-from foretell.tasks.ngram_features import FACTS
-from foretell.tasks.text_measures import HAN
-from foretell.tasks.texts import Part
+from foretell.tasks.counts.ngram_features import FACTS
+from foretell.tasks.examples.texts import Part
+from foretell.tasks.measures.texts import HAN
 
 SENTENCES = 5
 """In which answers are looked for, those that share most with the question."""

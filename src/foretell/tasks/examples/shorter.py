@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import exp
 
 from foretell.contracts.errors import ForetellError
+from foretell.tasks.examples.texts import TextExample, Writes, Written
+from foretell.tasks.measures.texts import Words
 from foretell.tasks.options import Held
-from foretell.tasks.text_measures import Words
-from foretell.tasks.texts import TextExample, Writes, Written
 
 QUICK = {"lead": 100, "count": 100}
 """Alternatives that are looked through; of networks, for which more beams take longer, OTHERS."""

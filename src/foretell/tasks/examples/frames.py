@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from foretell.contracts.errors import TextError
 from foretell.corpus.readers import ReadReport, files_of
-from foretell.tasks.spans import Span, tags_of
-from foretell.tasks.tagged import json_records, spaced
+from foretell.tasks.examples.spans import Span, tags_of
+from foretell.tasks.examples.tagged import json_records, spaced
 
 
 class Frame(NamedTuple):

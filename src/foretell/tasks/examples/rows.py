@@ -19,8 +19,8 @@ from foretell.corpus.encodings import lines_of
 from foretell.corpus.pairs import MARK
 from foretell.corpus.readers import NoSuchField, is_plain, read_documents
 from foretell.corpus.splits import place_of
+from foretell.tasks.examples.squad import is_squad, read_squad
 from foretell.tasks.options import LabelOptions, ReadOptions
-from foretell.tasks.squad import is_squad, read_squad
 
 MOST_LABELS = 1_000
 DEV = 0.1

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foretell.tasks.extracts import sentences
-from foretell.tasks.texts import Writes, Written, one_text
+from foretell.tasks.counts.extracts import sentences
+from foretell.tasks.examples.texts import Writes, Written, one_text
 
 MOST_HAVE = 0.99
 """Share of the examples whose number of sentences a translator is taken to know."""

@@ -28,9 +28,9 @@ from scipy.special import log_softmax
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.predictor import Label
-from foretell.tasks.calibration import as_labels, fit_sureness
-from foretell.tasks.examples import Example, refuse_unknown
-from foretell.tasks.ngram_features import BEGIN, END, Hashes, ngrams, spans, word_starts
+from foretell.tasks.counts.ngram_features import BEGIN, END, Hashes, ngrams, spans, word_starts
+from foretell.tasks.examples.rows import Example, refuse_unknown
+from foretell.tasks.measures.calibration import as_labels, fit_sureness
 
 TEXTS_AT_ONCE = 2_000
 MOST_NUMBERS = 2**23

@@ -6,7 +6,7 @@ split("What a film!")    ["What", " a", " film", "!"]
 from __future__ import annotations
 
 from foretell.corpus.pairs import MARK
-from foretell.tasks.ngram_features import word_starts
+from foretell.tasks.counts.ngram_features import word_starts
 
 
 def split(text: str) -> list[str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foretell.tasks.frames import Frame, Sentence
-from foretell.tasks.spans import BEGIN, INSIDE, OUTSIDE, Span
-from foretell.tasks.tag_counts import TagCounts, count_tags
-from foretell.tasks.tagged import Names, Tagged, names_of
+from foretell.tasks.counts.tag_counts import TagCounts, count_tags
+from foretell.tasks.examples.frames import Frame, Sentence
+from foretell.tasks.examples.spans import BEGIN, INSIDE, OUTSIDE, Span
+from foretell.tasks.examples.tagged import Names, Tagged, names_of
 
 FINDER, ROLES = "predicates", "roles"
 PREDICATE = "V"

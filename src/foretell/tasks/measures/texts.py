@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from foretell.contracts.errors import MissingExtra
 from foretell.evaluation.intervals import paired_difference, ratio_interval
 from foretell.evaluation.results import Interval
-from foretell.tasks.measures import RESAMPLES
+from foretell.tasks.measures.labels import RESAMPLES
 
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 MOSTLY = 0.3

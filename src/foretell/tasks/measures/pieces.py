@@ -16,8 +16,8 @@ from foretell.decoding.generate import DecodingSettings, generate
 from foretell.decoding.transforms import Transform
 from foretell.evaluation.intervals import ratio_interval
 from foretell.evaluation.results import Interval
-from foretell.tasks.forms import Form, Kept, check, keep_to
-from foretell.tasks.measures import within_all
+from foretell.tasks.examples.forms import Form, Kept, check, keep_to
+from foretell.tasks.measures.labels import within_all
 
 SPAN = 8
 """Characters in a row that count as copied if the collection has them."""

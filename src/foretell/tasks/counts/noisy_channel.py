@@ -25,8 +25,8 @@ from foretell import models
 from foretell.contracts.language_model import LanguageModel
 from foretell.contracts.learner import Budget
 from foretell.corpus.pairs import MARK
-from foretell.tasks.texts import TextExample, Written, one_text
-from foretell.tasks.words import split
+from foretell.tasks.examples.texts import TextExample, Written, one_text
+from foretell.tasks.examples.words import split
 from foretell.tokenizers.subwords import Words
 from foretell.training.fit import fit
 from foretell.training.recipes import build_learner

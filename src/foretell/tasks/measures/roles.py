@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.evaluation.results import Interval
-from foretell.tasks.frames import Frame, Sentence
-from foretell.tasks.spans import Span
-from foretell.tasks.tag_measures import f1_interval
+from foretell.tasks.examples.frames import Frame, Sentence
+from foretell.tasks.examples.spans import Span
+from foretell.tasks.measures.tags import f1_interval
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from scipy.sparse import csr_array
 from xxhash import xxh32_intdigest
 
 from foretell.corpus.pairs import MARK
-from foretell.tasks.texts import TextExample, Written
-from foretell.tasks.words import split
+from foretell.tasks.examples.texts import TextExample, Written
+from foretell.tasks.examples.words import split
 
 EXAMPLES = "examples.json"
 ROWS = 2**20

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from foretell.tasks import extracts, passages
-from foretell.tasks.examples import Example
-from foretell.tasks.text_measures import Scale
-from foretell.tasks.texts import Part, TextExample, Written
-from foretell.tasks.weighed_counts import WeighedCounts
-from foretell.tasks.weighed_counts import learn as learn_counts
+from foretell.tasks.counts import extracts, passages
+from foretell.tasks.counts.weighed_counts import WeighedCounts
+from foretell.tasks.counts.weighed_counts import learn as learn_counts
+from foretell.tasks.examples.rows import Example
+from foretell.tasks.examples.texts import Part, TextExample, Written
+from foretell.tasks.measures.texts import Scale
 
 GOOD, OTHER = "good", "other"
 

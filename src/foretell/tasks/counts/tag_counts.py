@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.predictor import Label
-from foretell.tasks.spans import allowed, decode, spans_of, tags_of
-from foretell.tasks.tagged import Names, Tagged, Tagging
-from foretell.tasks.weighed_counts import WeighedCounts
+from foretell.tasks.counts.weighed_counts import WeighedCounts
+from foretell.tasks.examples.spans import allowed, decode, spans_of, tags_of
+from foretell.tasks.examples.tagged import Names, Tagged, Tagging
 
 COUNTS = "counts.json"
 FAR = 6

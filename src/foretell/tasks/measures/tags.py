@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from foretell.evaluation.intervals import ratio_interval
 from foretell.evaluation.results import Interval
-from foretell.tasks.measures import chance_calibration, measure_calibration, share_interval
-from foretell.tasks.spans import Matches
-from foretell.tasks.tagged import Names, Tagged, Tagging, strange_names
+from foretell.tasks.examples.spans import Matches
+from foretell.tasks.examples.tagged import Names, Tagged, Tagging, strange_names
+from foretell.tasks.measures.labels import chance_calibration, measure_calibration, share_interval
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class TagMeasures:
     label_accuracy: Interval | None
     """None where texts have no labels."""
     calibration_error: Interval | None
-    """Of the probability of the label, as `measures.expected_calibration`; None without labels."""
+    """Of the probability of the label, as `labels.expected_calibration`; None without labels."""
     span_calibration_error: Interval | None
     """Of the probability of a span that was found; None where none was."""
     chance_error: float
-    """Of the labels, or without them of the spans, as of `measures.LabelMeasures`."""
+    """Of the labels, or without them of the spans, as of `LabelMeasures`."""
     exact: Interval
     """Share of the texts of which all is right."""
     names: dict[str, tuple[int, int, int]]

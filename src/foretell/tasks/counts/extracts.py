@@ -18,8 +18,8 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
-from foretell.tasks.text_measures import Words, mostly_han
-from foretell.tasks.texts import Part, Written, one_text
+from foretell.tasks.examples.texts import Part, Written, one_text
+from foretell.tasks.measures.texts import Words, mostly_han
 
 PLACES = 8
 """From either end of a text that are told apart."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from foretell.contracts.errors import TextError
 from foretell.corpus.pairs import MARK
-from foretell.tasks.examples import read_column, read_texts
+from foretell.tasks.examples.rows import read_column, read_texts
+from foretell.tasks.examples.texts import one_text
 from foretell.tasks.options import TextOptions
-from foretell.tasks.texts import one_text
 
 BETWEEN = "|"
 """Stands between answers in a cell of a table."""

@@ -1,0 +1,1 @@
+"""What learns by counting: the floor of every application."""

@@ -1,0 +1,1 @@
+"""What examples and answers look like, and how they are read."""
