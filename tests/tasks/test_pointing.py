@@ -10,11 +10,12 @@ import torch
 from foretell.corpus.pairs import MARK
 from foretell.storage import check_seal, seal
 from foretell.tasks.examples.texts import TextExample
+from foretell.tasks.examples.units import words_of
 from foretell.tasks.networks import pointing as pointers
 from foretell.tasks.networks.pointing import NetworkPointer, PointingNetwork
 from foretell.tasks.networks.recurrent import RecurrentEncoder
 from foretell.tasks.options import TeachOptions
-from foretell.tasks.pointing import NOTHING, learn, pointed, stand_there, words_of
+from foretell.tasks.pointing import NOTHING, learn, pointed, stand_there
 
 PASSAGE = "It was cold. Ann (27) went to New  York, 北京人 say."
 

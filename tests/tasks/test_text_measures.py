@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from foretell.contracts.errors import MissingExtra
-from foretell.tasks.measures.texts import F1, Bleu, Rouge, Words
+from foretell.tasks.examples.words import Words
+from foretell.tasks.measures.texts import F1, Bleu, Rouge
 
 GERMAN = [("Der alte Mann rennt.",), ("Ein Hund springt hoch.", "Der Hund springt hoch.")] * 8
 SAID = ["Der alte Hund rennt.", "Der Hund springt hoch."] * 8

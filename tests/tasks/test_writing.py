@@ -8,14 +8,14 @@ from foretell.contracts.errors import DamagedModel, ForetellError, OutputExists,
 from foretell.corpus.pairs import MARK
 from foretell.decoding.generate import read_prompts
 from foretell.tasks import writing
+from foretell.tasks.by_sentence import BySentence, usual_sentences
 from foretell.tasks.counts import extracts, noisy_channel
-from foretell.tasks.examples.by_sentence import BySentence, usual_sentences
 from foretell.tasks.examples.quotes import quotes
 from foretell.tasks.examples.rows import read_texts
-from foretell.tasks.examples.shorter import held_to
 from foretell.tasks.examples.texts import TextExample, Written, read_examples
 from foretell.tasks.networks.writers import NetworkWriter
 from foretell.tasks.options import Held, TextOptions
+from foretell.tasks.shorter import held_to
 
 NOUNS = {"dog": "Hund", "man": "Mann", "bird": "Vogel", "child": "孩子", "fish": "Fisch"}
 VERBS = {"runs": "rennt", "sleeps": "schläft", "sings": "singt", "falls": "fällt", "sits": "sitzt"}

@@ -4,7 +4,7 @@ train_into(Path("ci"), Path("songci/"), GenerateOptions(text="paragraphs", topic
 load(Path("ci")).write(["浣溪沙"])[0].text
 
 A language model reads the topic on a line of its own and then the text. Where texts of a topic have
-a form (`examples.forms`), what is written keeps to it. What is copied is found by an index of the texts.
+a form (`examples.forms`), what is written keeps to it. What is copied is found by an index of all.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks.answering import blocks
 from foretell.tasks.examples.forms import Form, learn_forms
 from foretell.tasks.examples.rows import FEWEST, keep_back, read_column, refuse_empty, thinned
+from foretell.tasks.examples.words import mostly_han
 from foretell.tasks.folders import refuse_missing
 from foretell.tasks.measures.labels import AS_GOOD
 from foretell.tasks.measures.pieces import (
@@ -40,7 +41,6 @@ from foretell.tasks.measures.pieces import (
     measure_pieces,
     prompt_for,
 )
-from foretell.tasks.measures.texts import mostly_han
 from foretell.tasks.options import GenerateOptions, ReadOptions
 from foretell.tasks.teaching import Begin, has_networks, working_folder, write_record
 from foretell.tokenizers import load_tokenizer

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from foretell.corpus.pairs import MARK, Pair
-from foretell.tasks.counts.passages import Unit, units_of
 from foretell.tasks.examples.texts import TextExample
+from foretell.tasks.examples.units import units_of, words_of
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Begin, Data, Taught, teach_networks
 
@@ -34,16 +34,6 @@ class Pointed(NamedTuple):
     passage: str
     spans: list[tuple[int, int]]
     """First and last word."""
-
-
-def words_of(text: str) -> list[Unit]:
-    """As networks read them: with capitals, and with a blank before if one stands there."""
-    found, behind = [], 0
-    for _, start, end in units_of(text):
-        blank = " " if start > behind else ""
-        found.append(Unit(blank + text[start:end], start, end))
-        behind = end
-    return found
 
 
 def pointed(example: TextExample) -> Pointed:

@@ -28,11 +28,10 @@ from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
 from foretell.tasks import pointing
 from foretell.tasks.answering import blocks
+from foretell.tasks.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.counts import choosing, extracts, memory, noisy_channel
-from foretell.tasks.examples.by_sentence import by_sentence, usual_sentences
 from foretell.tasks.examples.quotes import Quote, quotes
 from foretell.tasks.examples.rows import keep_back, thinned
-from foretell.tasks.examples.shorter import held_to, refuse_limits, short_enough
 from foretell.tasks.examples.texts import (
     TextExample,
     Writer,
@@ -45,6 +44,7 @@ from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rung
 from foretell.tasks.measures.labels import AS_GOOD
 from foretell.tasks.measures.texts import SCALES, Scale, TextMeasures
 from foretell.tasks.options import Held, ReadOptions, TextOptions
+from foretell.tasks.shorter import held_to, refuse_limits, short_enough
 from foretell.tasks.teaching import (
     Begin,
     Taught,

@@ -9,7 +9,6 @@ count    the part that is most like those that were good summaries of other text
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,36 +17,14 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
-from foretell.tasks.examples.texts import Part, Written, one_text
-from foretell.tasks.measures.texts import Words, mostly_han
+from foretell.tasks.examples.sentences import MARKS, clauses_of, sentences
+from foretell.tasks.examples.texts import Part, Written
+from foretell.tasks.examples.words import Words, mostly_han
 
 PLACES = 8
 """From either end of a text that are told apart."""
 LATEST, SHORTEST = 13, 5
 """Character of a clause at which a part may begin at last, and characters of the shortest part."""
-_STOPS = "。！？!?；;"
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
-# A full stop ends a Chinese sentence too, and an English one where a capital follows, but for that
-# of a title, an initial, or an abbreviation that stands before names.
-_TITLES = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Sr", "Jr", "Hr", "Fr", "[A-Z]")
-_ABBREVIATIONS = ("vs", "cf", "Fig", "Eq", "Sec", "bzw", "ca", "Nr")
-_SHORT = "".join(rf"(?<!\b{each}\.)" for each in (*_TITLES, *_ABBREVIATIONS))
-_SENTENCE = re.compile(
-    rf"(?<=[{_STOPS}])|(?<=[{_HAN})）]\.)|(?<=\.)(?=[{_HAN}])|(?<=[.!?][\"”’)])\s+(?=[A-Z])"
-    rf"|(?<=\.){_SHORT}\s+(?=[A-ZÀ-ÖØ-Þ\"“(\[])"
-)
-_CLAUSE = re.compile(rf"(?<=[{_STOPS},，:：])|(?<=[{_HAN})）]\.)")
-_MARKS = f"{_STOPS},，:：. "
-
-
-def sentences(text: str) -> list[str]:
-    """In order: cut at newlines, and behind what ends a sentence."""
-    return _cut(_SENTENCE, one_text(text)) or [text.strip()]
-
-
-def _cut(where: re.Pattern[str], text: str) -> list[str]:
-    parts = (part.strip() for line in text.split("\n") for part in where.split(line))
-    return [part for part in parts if part.strip(_MARKS)]
 
 
 def parts_of(text: str) -> list[Part]:
@@ -59,10 +36,10 @@ def parts_of(text: str) -> list[Part]:
         return [
             Part(x, _tell(x, at, len(found), "", "", alone, pairs)) for at, x in enumerate(found)
         ]
-    clauses = _cut(_CLAUSE, one_text(text))
+    clauses = clauses_of(text)
     parts = []
     for at, clause in enumerate(clauses):
-        body = clause.rstrip(_MARKS)
+        body = clause.rstrip(MARKS)
         for start in range(max(1, min(LATEST + 1, len(body) - SHORTEST + 1))):
             around = body[max(0, start - 2) : start] or "start", clause[len(body) :] or "no"
             told = _tell(body[start:], at, len(clauses), *around, alone, pairs)

@@ -9,7 +9,6 @@ for one, which among a million happens once in ten million times.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from xxhash import xxh64_intdigest
 
 from foretell.corpus.pairs import MARK, Pair
+from foretell.tasks.examples.words import BLANK, find_words, kinds_of
 
 WORDS, CHARACTERS = 3, 5
 """The longest n-grams."""
@@ -28,10 +28,7 @@ CROSSED = 24
 FACTS = "\x1d"
 """Group separator: behind what is known of a text beside its words."""
 BEGIN, END = "\x02", "\x03"
-_BLANK, _LETTER, _ALONE = range(3)
 _BOTH = 2
-_IDEOGRAPHS = ((0x2E80, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
-"""Of scripts that are written without blanks, kana too; each stands for a word."""
 _PRIME = np.uint64(0x100000001B3)
 _INVERSE = np.uint64(pow(int(_PRIME), -1, 2**64))
 Hashes: TypeAlias = NDArray[np.uint64]
@@ -166,14 +163,12 @@ def _of_characters(codes: Hashes, rows: NDArray[np.int64]) -> Iterator[_Found]:
 
 
 def _of_words(codes: Hashes, rows: NDArray[np.int64]) -> Iterator[_Found]:
-    kinds = _kinds(codes)
-    joined = np.zeros(len(codes), bool)
-    joined[1:] = (kinds[1:] == _LETTER) & (kinds[:-1] == _LETTER) & (rows[1:] == rows[:-1])
-    starts = np.flatnonzero((kinds != _BLANK) & ~joined)
+    kinds = kinds_of(codes)
+    starts = find_words(kinds, rows)
     ends = np.append(starts[1:], len(codes))
     # Blanks count for nothing, so a word may as well reach to the next.
     powers = np.cumprod(np.full(len(codes), _PRIME))
-    worth = np.where(kinds == _BLANK, np.uint64(0), codes) * powers
+    worth = np.where(kinds == BLANK, np.uint64(0), codes) * powers
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(worth)])
     back = np.cumprod(np.full(len(codes), _INVERSE))
     words = _mix((sums[ends] - sums[starts]) * back[starts], 0)
@@ -183,27 +178,6 @@ def _of_words(codes: Hashes, rows: NDArray[np.int64]) -> Iterator[_Found]:
             hashes = hashes[:-1] * _PRIME + words[length - 1 :]
         inside = np.flatnonzero(lines[: len(hashes)] == lines[length - 1 :])
         yield starts[inside], ends[inside + length - 1], _mix(hashes[inside], 64 + length)
-
-
-def word_starts(line: str) -> NDArray[np.int64]:
-    """Where in a line its words begin, (W,), the edges among them."""
-    codes = np.array([ord(letter) for letter in line], np.uint64)
-    (starts, _, _) = next(_of_words(codes, np.zeros(len(codes), np.int64)))
-    return starts
-
-
-def _kinds(codes: Hashes) -> NDArray[np.int8]:
-    """What each character is to words."""
-    different, places = np.unique(codes, return_inverse=True)
-    kinds = np.array([_kind(chr(code)) for code in different.tolist()], np.int8)
-    return kinds[places]
-
-
-def _kind(letter: str) -> int:
-    if letter.isspace():
-        return _BLANK
-    ideograph = any(low <= ord(letter) <= high for low, high in _IDEOGRAPHS)
-    return _LETTER if unicodedata.category(letter)[0] in "LNM" and not ideograph else _ALONE
 
 
 def _mix(hashes: Hashes, salt: int) -> Hashes:

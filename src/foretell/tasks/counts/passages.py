@@ -19,7 +19,7 @@ from typing import NamedTuple
 from foretell.corpus.pairs import Pair
 from foretell.tasks.counts.ngram_features import FACTS
 from foretell.tasks.examples.texts import Part
-from foretell.tasks.measures.texts import HAN
+from foretell.tasks.examples.units import Unit, units_of
 
 SENTENCES = 5
 """In which answers are looked for, those that share most with the question."""
@@ -27,8 +27,6 @@ MOST_WORDS, MOST_CHARACTERS = 12, 80
 """Of a span; characters where they are words."""
 MOST_KEYS = 16
 """Words of a question that are told with each span."""
-_HAN = HAN.pattern
-_UNIT = re.compile(rf"{_HAN}|\d+(?:[.,:]\d+)*|(?:(?!{_HAN})[^\W\d_])+|[^\w\s]|_|\n")
 _ENDS = frozenset("。！？!?；;\n.")
 _CUTS = frozenset('，,、：:（）()《》“”"「」—-|')
 _COMMON = frozenset(
@@ -39,23 +37,6 @@ _COMMON = frozenset(
     )
 )
 """English words that say nothing of where an answer stands."""
-
-
-class Unit(NamedTuple):
-    """A word, a mark, or a Chinese character."""
-
-    said: str
-    """In small letters."""
-    start: int
-    end: int
-
-    @property
-    def han(self) -> bool:
-        return HAN.match(self.said) is not None
-
-
-def units_of(text: str) -> list[Unit]:
-    return [Unit(m.group().lower(), m.start(), m.end()) for m in _UNIT.finditer(text)]
 
 
 class Span(NamedTuple):

@@ -28,8 +28,9 @@ from scipy.special import log_softmax
 
 from foretell.contracts.errors import DamagedModel
 from foretell.contracts.predictor import Label
-from foretell.tasks.counts.ngram_features import BEGIN, END, Hashes, ngrams, spans, word_starts
+from foretell.tasks.counts.ngram_features import BEGIN, END, Hashes, ngrams, spans
 from foretell.tasks.examples.rows import Example, refuse_unknown
+from foretell.tasks.examples.words import word_starts
 from foretell.tasks.measures.calibration import as_labels, fit_sureness
 
 TEXTS_AT_ONCE = 2_000

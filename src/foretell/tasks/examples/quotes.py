@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from foretell.tasks.counts.passages import Unit, units_of
+from foretell.tasks.examples.units import Unit, units_of
 
 LEAST = 4
 """Words, marks or Chinese characters of a quotation, unless all that was written is one."""

@@ -10,14 +10,11 @@ are means over texts.
 
 from __future__ import annotations
 
-import re
-import string
-import unicodedata
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +22,10 @@ from numpy.typing import NDArray
 from foretell.contracts.errors import MissingExtra
 from foretell.evaluation.intervals import paired_difference, ratio_interval
 from foretell.evaluation.results import Interval
+from foretell.tasks.examples.words import Gold, Words, mostly_han
 from foretell.tasks.measures.labels import RESAMPLES
 
-HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-MOSTLY = 0.3
-"""Share of Han characters from which a text is read by characters."""
 Floats = NDArray[np.float64]
-Gold = Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -188,27 +182,6 @@ def _overlap(said: list[str], right: list[str]) -> float:
     if not said or not right:
         return float(said == right)
     return 2 * both / (len(said) + len(right))
-
-
-class Words(NamedTuple):
-    """Words of letters and digits in lower case, and single Han characters."""
-
-    drop: frozenset[str] = frozenset()
-
-    def tokenize(self, text: str) -> list[str]:
-        text = unicodedata.normalize("NFKC", text).lower()
-        text = HAN.sub(r" \g<0> ", text)
-        text = "".join(" " if x in PUNCTUATION else x for x in text)
-        return [word for word in text.split() if word not in self.drop]
-
-
-PUNCTUATION = frozenset(string.punctuation + "、。，．・：；？！…—～（）《》〈〉「」『』【】“”‘’·")
-
-
-def mostly_han(gold: Gold) -> bool:
-    """True if words are to be told apart by characters."""
-    whole = "".join(one for right in gold[:1000] for one in right)
-    return len(HAN.findall(whole)) > MOSTLY * max(1, len(whole))
 
 
 def _library(name: str) -> Any:

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from foretell.corpus.pairs import MARK, Pair
 from foretell.models.neural.noise import Dropout
 from foretell.tasks.examples.texts import Written
+from foretell.tasks.examples.units import words_of
 from foretell.tasks.networks.encoder import Encoder, read_both_ways
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.learner import TaskNetwork, in_order
-from foretell.tasks.pointing import words_of
 
 HIDDEN = 96
 """Numbers of each direction of the GRU."""

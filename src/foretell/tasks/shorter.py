@@ -8,7 +8,7 @@ from math import exp
 
 from foretell.contracts.errors import ForetellError
 from foretell.tasks.examples.texts import TextExample, Writes, Written
-from foretell.tasks.measures.texts import Words
+from foretell.tasks.examples.words import Words
 from foretell.tasks.options import Held
 
 QUICK = {"lead": 100, "count": 100}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foretell.tasks.counts.extracts import sentences
+from foretell.tasks.examples.sentences import sentences
 from foretell.tasks.examples.texts import Writes, Written, one_text
 
 MOST_HAVE = 0.99
