@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
+from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.storage import size_of
 from foretell.tasks import tagging
 from foretell.tasks.examples.words import split
@@ -38,6 +39,12 @@ def measure_row(name: str, *, quick: bool) -> Result:
         for rung in found[0]["rungs"]
     }
     chosen = {of: spread([each["rungs"][each["chosen"]][of] for each in found]) for of in ASKED}
+    say_table(
+        f"{name}, {', '.join(ASKED)}",
+        {rung: ", ".join(shown(each[of]) for of in ASKED) for rung, each in rungs.items()},
+        PUBLISHED,
+        [by_rung(each) for each in found],
+    )
     figures = {
         "chosen": chosen,
         "rungs": rungs,

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import SEEDS, pretrained_here, spread
+from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.corpus.splits import place_of
 from foretell.storage import size_of
 from foretell.tasks import roles
@@ -54,6 +55,12 @@ def measure_row(name: str, *, quick: bool) -> Result:
         rung: {of: spread([each["rungs"][rung][of] for each in found]) for of in ("given", "found")}
         for rung in found[0]["rungs"]
     }
+    say_table(
+        f"{name}, span F1 with predicates given, found",
+        {rung: f"{shown(each['given'])}, {shown(each['found'])}" for rung, each in rungs.items()},
+        row.published,
+        [by_rung(each) for each in found],
+    )
     scratch_best = max(rungs[rung]["given"]["mean"] for rung in rungs if rung != "adapted")
     reached = {
         "scratch": scratch_best,
@@ -78,7 +85,7 @@ def _measure(split: Split, scratch: Path, seed: int, adapt: str | None) -> dict[
     )
     out = scratch / "model"
     began = time.perf_counter()
-    roles.train_into(out, train, TeachOptions(seed=seed, adapt=adapt))
+    trained = roles.train_into(out, train, TeachOptions(seed=seed, adapt=adapt))
     seconds = time.perf_counter() - began
     rungs = {}
     for rung in roles.rungs_of(out):
@@ -91,6 +98,7 @@ def _measure(split: Split, scratch: Path, seed: int, adapt: str | None) -> dict[
             "found": 100 * found.f1.value,
             "found_interval": [100 * found.f1.low, 100 * found.f1.high],
             "sense_accuracy": given.sense_accuracy,
+            "learning_seconds": next(e.seconds for e in trained.tried if e.rung == rung),
             "answering_seconds": time.perf_counter() - began,
             "bytes": size_of(out / rung),
         }

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.pretraining import measure_pretraining
+from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.contracts.errors import ForetellError
 from foretell.corpus.pairs import MARK
 from foretell.corpus.splits import place_of
@@ -65,7 +66,12 @@ def measure_row(name: str, *, quick: bool) -> Result:
         for rung in found[0]["rungs"]
     }
     chosen = [100 * each["rungs"][each["chosen"]]["accuracy"]["value"] for each in found]
-    say(f"{name}: {rungs}")
+    say_table(
+        f"{name}, accuracy",
+        {rung: shown(each) for rung, each in rungs.items()},
+        row.published,
+        [by_rung(each) for each in found],
+    )
     figures = {
         "chosen": spread(chosen),
         "rungs": rungs,
@@ -92,9 +98,10 @@ def pretrained_here() -> str | None:
     return PRETRAINED
 
 
-def spread(values: list[float]) -> dict[str, Any]:
+def spread(values: list[float], digits: int = 2) -> dict[str, Any]:
     mean = sum(values) / len(values)
-    return {"mean": round(mean, 2), "range": [round(min(values), 2), round(max(values), 2)]}
+    edges = [round(min(values), digits), round(max(values), digits)]
+    return {"mean": round(mean, digits), "range": edges}
 
 
 def _reaches(rungs: dict[str, Any], chosen: list[float], kind: str, least: float) -> bool:

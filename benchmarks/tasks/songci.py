@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import HELD_OUT, SEEDS, spread
+from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.corpus.splits import place_of
 from foretell.storage import size_of
 from foretell.tasks.generating import evaluate, load, rungs_of, train_into
@@ -38,6 +39,14 @@ def measure_row(name: str, *, quick: bool) -> Result:
     right = spread([100 * each["right"]["value"] for each in chosen])
     copied = spread([100 * each["copied"]["value"] for each in chosen])
     met = right["mean"] >= LEAST_RIGHT and copied["mean"] <= MOST_COPIED
+    rungs = {
+        rung: ", ".join(
+            shown(spread([100 * each["rungs"][rung][of]["value"] for each in found]))
+            for of in ("right", "copied")
+        )
+        for rung in found[0]["rungs"]
+    }
+    say_table(f"{name}, lines right, spans copied", rungs, PUBLISHED, [by_rung(e) for e in found])
     figures = {"right": right, "copied": copied, "published": PUBLISHED, "seeds": found}
     return Result(met, figures)
 
@@ -65,7 +74,12 @@ def _measure(files: dict[str, Path], out: Path, seed: int, quick: bool) -> dict[
     rungs: dict[str, Any] = {}
     for rung in rungs_of(out):
         ours, theirs = evaluate(load(out, rung), files["test"], options)
-        rungs[rung] = {**asdict(ours), "bytes": size_of(out / rung)}
+        seconds_of = next(each.seconds for each in trained.generates if each.rung == rung)
+        rungs[rung] = {
+            **asdict(ours),
+            "learning_seconds": seconds_of,
+            "bytes": size_of(out / rung),
+        }
         rungs["people"] = asdict(theirs)
         say(f"  {rung}: {rungs[rung]}")
     return {

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import HELD_OUT, PRETRAINED, SEEDS, pretrained_here, spread
+from benchmarks.tasks.table import say_table, shown
 from foretell.corpus.splits import place_of
 from foretell.storage import size_of
 from foretell.tasks.options import TextOptions
@@ -62,7 +63,12 @@ def measure_row(name: str, *, quick: bool) -> Result:
         parts[part] = _measure_part(row, folds[:1] if quick else folds, seeds, adapt, quick)
         if row.english and adapt is None:
             parts[part]["left_out"] = f"adapted: foretell pull {PRETRAINED}"
-        say(f"{part}: {parts[part]['chosen']}, {parts[part]['rungs']}")
+        say_table(
+            f"{name} {part}, {row.metric}",
+            {rung: shown(each) for rung, each in parts[part]["rungs"].items()},
+            row.published,
+            parts[part]["runs"],
+        )
     return Result(all(part["met"] for part in parts.values()), parts)
 
 

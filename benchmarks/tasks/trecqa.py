@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.result import Result, find_folder, say
 from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
+from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell import tasks
 from foretell.corpus.pairs import MARK
 from foretell.storage import size_of
@@ -41,9 +42,16 @@ def measure_row(name: str, *, quick: bool) -> Result:
             _measure(parts, Path(scratch), seed, adapt) for seed in (SEEDS[:1] if quick else SEEDS)
         ]
     rungs = {
-        rung: spread([each["rungs"][rung]["test"] for each in found]) for rung in found[0]["rungs"]
+        rung: spread([each["rungs"][rung]["test"] for each in found], 4)
+        for rung in found[0]["rungs"]
     }
-    chosen = spread([each["rungs"][each["chosen"]]["test"] for each in found])
+    chosen = spread([each["rungs"][each["chosen"]]["test"] for each in found], 4)
+    say_table(
+        f"{name}, MAP",
+        {rung: shown(each, 3) for rung, each in rungs.items()},
+        PUBLISHED,
+        [by_rung(each) for each in found],
+    )
     figures = {
         "chosen": chosen,
         "rungs": rungs,
