@@ -206,6 +206,24 @@ def test_a_writer_is_held_to_a_length() -> None:
         held_to(extracts.Lead(), Held(longest=0))
 
 
+def test_to_what_it_was_held_is_kept(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"It was a long day in town {n}. All was well.", "target": "All was well."}
+        for n in range(30)
+    ]
+    path = tmp_path / "days.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    options = TextOptions(longest=3, least=0.5, budget="1 pass")
+    writing.train_into(tmp_path / "m", path, "summarize", options)
+    texts = ["It was the longest day of all here. All was well."]
+    assert writing.load(tmp_path / "m", "lead").write(texts)[0][0].text == "All was well."
+    longer = writing.load(tmp_path / "m", "lead", Held(longest=20))
+    assert longer.write(texts)[0][0].text == "It was the longest day of all here."
+    with pytest.raises(ForetellError, match="does not say how likely"):
+        writing.load(tmp_path / "m", "lead", Held(least=0.5)).write(texts)
+    assert len(writing.compare(tmp_path / "m", path, TextOptions())) >= 2
+
+
 def test_what_is_quoted_is_told() -> None:
     source = "We study cats. The  results are Good for all cats, we find."
     said = "Results are good for all dogs; we study cats."

@@ -140,7 +140,7 @@ def _read_options(arguments: Namespace) -> TextOptions:
     return TextOptions(
         text=arguments.text,
         second=arguments.second,
-        target=arguments.target,
+        target=arguments.get("target", "target"),
         **vars(options_of(Held, arguments)),
     )
 
@@ -164,11 +164,11 @@ def predict(name: str, arguments: Namespace) -> int:
         return task_choices.predict(arguments)
     if arguments.alternatives < 1:
         raise ForetellError(f"--alternatives must be 1 or more, not {arguments.alternatives}")
-    model, rung = Path(arguments.model), arguments.rung
+    model, rung, options = Path(arguments.model), arguments.rung, _read_options(arguments)
     return say_answers(
         arguments,
-        lambda: load(model, rung),
+        lambda: load(model, rung, options),
         answer,
+        options,
         alternatives=arguments.alternatives,
-        **vars(options_of(Held, arguments)),
     )

@@ -46,6 +46,13 @@ class Held:
     least: float | None = None
     """Probability below which nothing is written."""
 
+    def or_else(self, longest: int | None = None, least: float | None = None) -> Held:
+        """The same, and these where nothing is asked."""
+        return Held(
+            self.longest if self.longest is not None else longest,
+            self.least if self.least is not None else least,
+        )
+
 
 @dataclass(frozen=True)
 class TextOptions(Held, ReadOptions):

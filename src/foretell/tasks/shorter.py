@@ -47,6 +47,8 @@ class SureEnough:
     writer: Writes
     least: float
     """Probability."""
+    strict: bool = True
+    """Whether a writer that does not say how likely its answers are is refused, or let be."""
 
     @property
     def rung(self) -> str:
@@ -56,7 +58,7 @@ class SureEnough:
         found = []
         for answers in self.writer.write(texts, alternatives=alternatives):
             sure = answers[0].logprob
-            if sure is None and answers[0].text:
+            if sure is None and answers[0].text and self.strict:
                 raise ForetellError(
                     f"{self.rung} does not say how likely its answers are; give another --rung, or "
                     "leave --least out"
@@ -66,12 +68,13 @@ class SureEnough:
         return found
 
 
-def held_to(writer: Writes, options: Held) -> Writes:
-    """The writer itself if nothing is asked of it. Raises as `refuse_limits`."""
+def held_to(writer: Writes, options: Held, *, strict: bool = True) -> Writes:
+    """The writer itself if nothing is asked of it. strict: as of `SureEnough`. Raises as
+    `refuse_limits`."""
     refuse_limits(options)
     if options.longest is not None:
         writer = Shorter(writer, options.longest)
-    return writer if options.least is None else SureEnough(writer, options.least)
+    return writer if options.least is None else SureEnough(writer, options.least, strict)
 
 
 def short_enough(examples: Sequence[TextExample], longest: int | None) -> list[TextExample]:

@@ -157,14 +157,16 @@ def train_into(
         ):
             writers.append(writer)
             runs.append((seconds, ended))
-        held = [held_to(by_sentence(each, usual), options) for each in writers]
+        held = [held_to(by_sentence(each, usual), options, strict=False) for each in writers]
+        limits = {"longest": options.longest, "least": options.least}
         tried = compare_writers(held, runs, dev, scale)
         chosen = next(each.rung for each in tried if each.behind is None)
         unanswered = sum(not any(each.targets) for each in examples)
         found = LearnedWriting(task, chosen, len(examples), unanswered, tried)
         with new_folder(out) as folder:
             write_record(folder, found, options, path)
-            _write(folder, {"task": task, "chosen": chosen, "sentences": usual}, writers)
+            facts = {"task": task, "chosen": chosen, "sentences": usual, "limits": limits}
+            _write(folder, facts, writers)
     return found
 
 
@@ -267,13 +269,16 @@ def rungs_of(folder: Path) -> list[str]:
     return rungs_in(folder)
 
 
-def load(folder: Path, rung: str | None = None) -> Writes:
-    """A writer from its folder; rung: another kind than the one that was chosen. Raises as
-    `tasks.load`."""
+def load(folder: Path, rung: str | None = None, held: Held | None = None) -> Writes:
+    """A writer from its folder; rung: another kind than the one that was chosen; held: to what, if
+    not to what it was when it was learned. Raises as `tasks.load`."""
     facts, there = _facts(folder), rungs_of(folder)
     rung = rung or facts["chosen"]
     refuse_missing(folder, rung, there)
-    return by_sentence(_load(folder / rung, rung), facts.get("sentences"))
+    writer = by_sentence(_load(folder / rung, rung), facts.get("sentences"))
+    held = held or Held()
+    strict = held.least is not None
+    return held_to(writer, held.or_else(**facts.get("limits", {})), strict=strict)
 
 
 def _load(inside: Path, rung: str) -> Writer:
@@ -324,7 +329,7 @@ def _compare(
     rungs: Sequence[str | None],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[TriedWriter, ...]:
-    writers = [held_to(load(model, rung), options) for rung in rungs]
+    writers = [load(model, rung, options) for rung in rungs]
     application = APPLICATIONS[task_of(model)]
     gold = read_examples(path, options, blank=application.blank, progress=progress)
     if len(gold) < 2:
@@ -363,13 +368,10 @@ def answer(
     options: ReadOptions,
     *,
     alternatives: int = 1,
-    longest: int | None = None,
-    least: float | None = None,
     after: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[AnsweredText]:
     """The answer to every row, in order; see `answering.blocks`, which this raises as."""
-    writer = held_to(writer, Held(longest, least))
     for block in blocks(path, options, after=after, progress=progress):
         texts = [document.text for document in block]
         answers = writer.write(texts, alternatives=alternatives)
