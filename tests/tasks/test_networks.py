@@ -127,13 +127,14 @@ def test_every_kind_is_tried_and_what_is_saved_answers_the_same(
     options = LabelOptions(adapt=pretrained, budget="3 passes")
     examples, dev, fresh = draw(300, 1), draw(60, 2), draw(60, 3)
     choice = try_rungs(examples, dev, LABELS, options, tmp_path / "work")
-    assert [each.rung for each in choice.tried] == ["count", "recurrent", "adapted", "together"]
+    kinds = ["count", "recurrent", "prompted", "adapted", "together"]
+    assert [each.rung for each in choice.tried] == kinds
     assert sum(each.behind is None for each in choice.tried) == 1
     right = {each.rung: each.measures.accuracy.value for each in choice.tried}
     assert right["count"] > 0.9
     assert right["recurrent"] > 0.9
     tasks.write(tmp_path, choice.parts, choice.weights, choice.chosen)
-    assert tasks.rungs_of(tmp_path) == ["count", "recurrent", "adapted", "together"]
+    assert tasks.rungs_of(tmp_path) == kinds
     texts = [each.text for each in fresh]
     assert choice.together is not None
     for part in (*choice.parts, choice.together):

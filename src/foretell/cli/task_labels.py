@@ -40,7 +40,9 @@ def add_compare(parser: ArgumentParser) -> None:
 
 def _add_rung(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--rung", type=str, help="another kind than was chosen: count, recurrent, adapted, together"
+        "--rung",
+        type=str,
+        help="another kind than was chosen: count, recurrent, prompted, adapted, together",
     )
 
 

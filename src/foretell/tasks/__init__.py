@@ -75,6 +75,10 @@ def _load(folder: Path) -> LabelPredictor:
             from foretell.tasks.counts.weighed_counts import WeighedCounts
 
             return WeighedCounts.load(folder, facts)
+        if facts["rung"] == "prompted":
+            from foretell.tasks import prompted
+
+            return prompted.load(facts)
         from foretell.tasks.networks import labels
 
         return labels.load(folder, facts)

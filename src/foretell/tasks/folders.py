@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from foretell.contracts.errors import DamagedModel, ForetellError, MissingExtra
 from foretell.storage import check_seal, seal
 
-RUNGS = ("lead", "count", "recurrent", "transformer", "adapted")
+RUNGS = ("lead", "count", "recurrent", "transformer", "prompted", "adapted")
 """From the quickest to the slowest."""
 
 

@@ -162,7 +162,9 @@ def train_into(
         raise TextError(f"{len(dev)} questions to make choices on are too few; give --dev")
     with working_folder(out) as work:
         examples, kept = _as_pairs(learn), _as_pairs(dev)
-        choice = try_rungs(examples, kept, (RIGHT, WRONG), options, work, begin=begin, stop=stop)
+        choice = try_rungs(
+            examples, kept, (RIGHT, WRONG), options, work, choices=True, begin=begin, stop=stop
+        )
         predictors: list[LabelPredictor] = list(choice.parts)
         if choice.together is not None:
             predictors.append(choice.together)

@@ -2,6 +2,7 @@
 
 count        n-grams of each label, weighed: `counts.weighed_counts`
 recurrent    a bidirectional GRU that learns from nothing: `networks.recurrent`
+prompted     a pretrained model that is only asked
 adapted      a pretrained model with low-rank parts: `networks.pretrained`
 together     those of them that add something
 """
@@ -19,13 +20,14 @@ import numpy as np
 from foretell.contracts.predictor import Label, LearnedPredictor
 from foretell.corpus.pairs import MARK
 from foretell.evaluation.results import Interval
-from foretell.tasks import TOGETHER
+from foretell.tasks import TOGETHER, prompted
 from foretell.tasks.counts.weighed_counts import learn
 from foretell.tasks.examples.rows import Example
 from foretell.tasks.examples.words import split
 from foretell.tasks.measures.calibration import fit_sureness
 from foretell.tasks.measures.labels import LabelMeasures, behind_best, measure_labels
 from foretell.tasks.options import TeachOptions
+from foretell.tasks.prompted import MOST_TEXTS
 from foretell.tasks.teaching import Begin, Data, teach_networks
 from foretell.tasks.together import Together, log_shares, weigh
 
@@ -69,11 +71,12 @@ def try_rungs(
     options: TeachOptions,
     work: Path,
     *,
+    choices: bool = False,
     begin: Begin | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Choice:
-    """Learn each kind, and choose by the dev part. work: folder for checkpoints. Raises
-    MissingExtra."""
+    """Learn each kind, and choose by the dev part. work: folder for checkpoints. choices: as of
+    `Prompted`. Raises MissingExtra."""
     gold = [example.label for example in dev]
     numbers = np.array([labels.index(label) for label in gold])
     texts = [example.text for example in dev]
@@ -96,6 +99,12 @@ def try_rungs(
         scores = network.scores([network.prepare((text, 0)) for text in texts])
         parts.append(_as_predictor(labels, network, fit_sureness(scores, numbers).factor, rung))
         runs.append((run.seconds, run.ended))
+    if options.adapt is not None and len(dev) <= MOST_TEXTS:
+        began = monotonic()
+        asked = prompted.learn(options.adapt, examples, dev, labels, choices=choices)
+        place = next((i for i, part in enumerate(parts) if part.rung == "adapted"), len(parts))
+        parts.insert(place, asked)
+        runs.insert(place, (monotonic() - began, "whole"))
     answers = [part.predict(texts) for part in parts]
     together = None
     if len(parts) > 1:
