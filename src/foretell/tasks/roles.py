@@ -20,14 +20,22 @@ from typing import Any, NamedTuple
 from foretell.contracts.errors import DamagedModel, TextError
 from foretell.evaluation.results import Interval
 from foretell.storage import check_seal, new_folder, refuse_existing, seal
+from foretell.tasks import TOGETHER
 from foretell.tasks.answering import blocks
 from foretell.tasks.counts.frame_counts import PREDICATE, FrameCounts, count_frames, names_of_roles
-from foretell.tasks.examples.frames import Frame, FramePredictor, Sentence, read_sentences
+from foretell.tasks.examples.frames import (
+    Frame,
+    FramePredictor,
+    LearnedFrames,
+    Sentence,
+    read_sentences,
+)
 from foretell.tasks.examples.rows import keep_back
 from foretell.tasks.examples.spans import BEGIN, Span, tags_of
 from foretell.tasks.examples.tagged import Names
 from foretell.tasks.examples.words import split
 from foretell.tasks.folders import opening, refuse_missing, rungs_in, write_rungs
+from foretell.tasks.heard import Decides, FramesTogether, weigh
 from foretell.tasks.measures.labels import behind_best
 from foretell.tasks.measures.roles import BothMeasures, all_right, measure_both
 from foretell.tasks.options import LabelOptions, TeachOptions
@@ -121,7 +129,12 @@ def train_into(
     with working_folder(out) as work:
         parts, runs = _try_rungs(sentences, dev, names, options, work, begin, stop)
         senses = count_senses(sentences)
-        tried = _compare([RoleLabeller(part, senses) for part in parts], runs, dev)
+        labellers: list[FramePredictor] = list(parts)
+        began, together = monotonic(), _together(parts, dev)
+        if together is not None:
+            labellers.append(together)
+            runs.append((monotonic() - began, "whole"))
+        tried = _compare([RoleLabeller(part, senses) for part in labellers], runs, dev)
         learned = LearnedRoles(
             rung=next(each.rung for each in tried if each.behind is None),
             roles=tuple(tag.removeprefix(BEGIN) for tag in names.tags if tag.startswith(BEGIN)),
@@ -133,7 +146,8 @@ def train_into(
             write_record(folder, learned, options, path)
             (folder / SENSES).write_text(json.dumps(senses, ensure_ascii=False), "utf-8")
             write_rungs(folder, parts)
-            seal(folder, {"task": "roles", "chosen": learned.rung})
+            weights = {} if together is None else _weights(together)
+            seal(folder, {"task": "roles", "chosen": learned.rung, "weights": weights})
     return learned
 
 
@@ -145,9 +159,9 @@ def _try_rungs(
     work: Path,
     begin: Begin | None,
     stop: Callable[[], bool] | None,
-) -> tuple[list[FramePredictor], list[tuple[float, str]]]:
+) -> tuple[list[LearnedFrames], list[tuple[float, str]]]:
     began = monotonic()
-    parts: list[FramePredictor] = [count_frames(sentences, names)]
+    parts: list[LearnedFrames] = [count_frames(sentences, names)]
     runs = [(monotonic() - began, "whole")]
     data = Data(
         [_encode(each, names) for each in sentences],
@@ -166,6 +180,21 @@ def _try_rungs(
         parts.append(NetworkFrames(network, rung))
         runs.append((run.seconds, run.ended))
     return parts, runs
+
+
+def _together(parts: Sequence[LearnedFrames], dev: Sequence[Sentence]) -> FramesTogether | None:
+    """The networks as one, if there are two."""
+    networks: list[Decides] = [part for part in parts if isinstance(part, Decides)]
+    if len(networks) != 2:
+        return None
+    one, other = networks
+    marks = [[frame.word for frame in each.frames] for each in dev]
+    gold = [[frame.args for frame in each.frames] for each in dev]
+    return weigh(one, other, [each.words for each in dev], marks, gold)
+
+
+def _weights(together: FramesTogether) -> dict[str, float]:
+    return {p.rung: w for p, w in zip(together.parts, together.weights, strict=True)}
 
 
 def _encode(sentence: Sentence, names: Names) -> tuple[list[str], list[tuple[int, list[int]]]]:
@@ -214,31 +243,40 @@ def count_senses(sentences: Iterable[Sentence]) -> dict[str, str]:
 
 def rungs_of(folder: Path) -> list[str]:
     """The kinds of models that a folder holds, from the quickest. Raises DamagedModel."""
-    _chosen(folder)
-    return rungs_in(folder)
+    weights = _facts(folder).get("weights", {})
+    return [*rungs_in(folder), *([TOGETHER] if weights else [])]
 
 
 def load(folder: Path, rung: str | None = None) -> RoleLabeller:
     """What `train_into` wrote; rung: another kind than the one that was chosen. Raises as
     `tasks.load`."""
-    chosen = rung or _chosen(folder)
-    refuse_missing(folder, chosen, rungs_in(folder))
+    facts = _facts(folder)
+    chosen = rung or str(facts["chosen"])
+    refuse_missing(folder, chosen, rungs_of(folder))
     senses = json.loads((folder / SENSES).read_text("utf-8"))
-    with opening(folder / chosen) as facts:
-        if chosen == FrameCounts.rung:
-            return RoleLabeller(FrameCounts.load(folder / chosen, facts), senses)
+    if chosen != TOGETHER:
+        return RoleLabeller(_load(folder / chosen), senses)
+    weights = facts["weights"]
+    parts = tuple(_load(folder / name) for name in weights)
+    return RoleLabeller(FramesTogether(parts, tuple(weights.values())), senses)
+
+
+def _load(inside: Path) -> Any:
+    with opening(inside) as facts:
+        if facts["rung"] == FrameCounts.rung:
+            return FrameCounts.load(inside, facts)
         from foretell.tasks.networks.frames import load as load_network
 
-        return RoleLabeller(load_network(folder / chosen, facts), senses)
+        return load_network(inside, facts)
 
 
-def _chosen(folder: Path) -> str:
+def _facts(folder: Path) -> dict[str, Any]:
     facts = check_seal(folder)
     if facts.get("task") != "roles" or "chosen" not in facts:
         raise DamagedModel(
             f"{folder} labels no roles; give a folder that `foretell task roles` wrote"
         )
-    return str(facts["chosen"])
+    return facts
 
 
 def compare(model: Path, path: Path) -> tuple[TriedRoles, ...]:

@@ -88,6 +88,10 @@ class FramePredictor(Protocol):
         """The frames of these predicates of each text, without senses, in their order."""
         ...
 
+
+class LearnedFrames(FramePredictor, Protocol):
+    """One that can be put on a disk."""
+
     @property
     def facts(self) -> dict[str, Any]: ...
 

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foretell.models.neural.noise import Dropout
-from foretell.tasks.counts.tag_counts import as_tagging
-from foretell.tasks.examples.frames import Frame
 from foretell.tasks.examples.spans import Matches, allowed, decode, f1, spans_of
+from foretell.tasks.heard import Decides, Heard
 from foretell.tasks.networks.encoder import Encoder, pad, read_both_ways
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.learner import TaskNetwork, in_order
@@ -43,14 +42,6 @@ class Prepared(NamedTuple):
     """Number of the word of each frame."""
     tags: list[Tensor]
     """(T,) of each frame; empty where they are not known."""
-
-
-class Read(NamedTuple):
-    """What the network makes of a sentence."""
-
-    predicates: list[int]
-    frames: list[NDArray[np.float64]]
-    """(T, K) log-probabilities of the tags of each frame that was asked about."""
 
 
 class FrameNetwork(TaskNetwork):
@@ -131,22 +122,23 @@ class FrameNetwork(TaskNetwork):
         return nats_B.index_add(0, rows_F, nats_F)
 
     @torch.inference_mode()
-    def read(self, examples: Sequence[Prepared]) -> list[Read]:
+    def read(self, examples: Sequence[Prepared]) -> list[Heard]:
         self.eval()
-        found: dict[int, Read] = {}
+        found: dict[int, Heard] = {}
         for rows in in_order(self, examples):
             batch = [examples[row] for row in rows]
             states_BTD, there_BT = self(batch)
-            likely_BT = self.is_predicate(states_BTD).argmax(2) * there_BT
+            likely_BT2 = self.is_predicate(states_BTD).double()
+            odds_BT = (likely_BT2[:, :, 1] - likely_BT2[:, :, 0]).numpy()
             scores: list[NDArray[np.float64]] = []
             marks = [example.marks for example in batch]
             if any(marks):
                 logprobs_FTK = self.frames(states_BTD, there_BT, marks)[0].double().log_softmax(2)
                 scores = list(logprobs_FTK.numpy())
-            for row, example, likely_T in zip(rows, batch, likely_BT, strict=True):
+            for row, example, odds_T in zip(rows, batch, odds_BT, strict=True):
                 own, scores = scores[: len(example.marks)], scores[len(example.marks) :]
-                predicates = torch.nonzero(likely_T).flatten().tolist()
-                found[row] = Read(predicates, [each[: example.words] for each in own])
+                frames = tuple(each[: example.words] for each in own)
+                found[row] = Heard(odds_T[: example.words], tuple(example.marks), frames)
         return [found[row] for row in range(len(examples))]
 
     def judge(self, examples: Sequence[Prepared]) -> float:
@@ -179,35 +171,23 @@ def _mean(scores: Tensor, gold: Tensor, there: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class NetworkFrames:
+class NetworkFrames(Decides):
     """A predictor."""
 
     network: FrameNetwork
     rung: str
 
-    def find(self, texts: Sequence[Sequence[str]]) -> list[list[int]]:
-        prepared = [self.network.prepare((list(words), [])) for words in texts]
-        return [each.predicates for each in self.network.read(prepared)]
+    @property
+    def tags(self) -> Sequence[str]:
+        return self.network.tags
 
-    def label(
-        self, texts: Sequence[Sequence[str]], predicates: Sequence[Sequence[int]]
-    ) -> list[list[Frame]]:
-        prepared = [
-            self.network.prepare((list(words), [(mark, []) for mark in marks]))
-            for words, marks in zip(texts, predicates, strict=True)
-        ]
-        may, tags = allowed(self.network.tags), self.network.tags
-        found = []
-        for words, marks, text, read in zip(
-            texts, predicates, prepared, self.network.read(prepared), strict=True
-        ):
-            # Of words after those that are read, nothing is known.
-            frames = {mark: Frame(mark, "", ()) for mark in marks}
-            for mark, logprobs in zip(text.marks, read.frames, strict=True):
-                said = as_tagging(words, tags, logprobs, may, None)
-                frames[mark] = Frame(mark, "", said.spans, said.sure)
-            found.append([frames[mark] for mark in marks])
-        return found
+    def hear(self, texts: Sequence[Sequence[str]], marks: Sequence[Sequence[int]]) -> list[Heard]:
+        return self.network.read(
+            [
+                self.network.prepare((list(words), [(mark, []) for mark in of]))
+                for words, of in zip(texts, marks, strict=True)
+            ]
+        )
 
     @property
     def facts(self) -> dict[str, Any]:
