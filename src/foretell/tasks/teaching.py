@@ -159,10 +159,11 @@ def _teach(
         torch.manual_seed(options.seed)
         network = make(build_encoder(rung, facts), recipe.dropout)
     answers = network.answers_each * len(data.examples)
+    passes = budget.passes or recipe.passes_over(answers, network.passes.get(rung))
     run = fit(
         ExampleLearner(network, recipe.settings(options.seed, network.answers_each)),
         as_lines(data.examples),
-        budget=replace(budget, passes=budget.passes or recipe.passes_over(answers)),
+        budget=replace(budget, passes=passes),
         held_out=["\n".join(as_lines(data.dev))],
         checkpoints=work,
         watch=watch,

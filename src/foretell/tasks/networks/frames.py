@@ -9,7 +9,7 @@ Shapes: B sentences, F frames of all of them, T words, D width, K tags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +48,7 @@ class FrameNetwork(TaskNetwork):
     """See the module."""
 
     answers_each = 2
+    passes: Mapping[str, int] = {"recurrent": 28, "adapted": 6}
 
     def __init__(self, encoder: Encoder, tags: Sequence[str], *, dropout: float) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class TaskNetwork(nn.Module):
     """That the encoder reads, an example."""
     answers_each = 1
     """About as many as an example holds: an update sees as many fewer examples."""
+    passes: Mapping[str, int] = {}
+    """Over the examples by rung, where they are other than those of the recipe."""
 
     def outer_tables(self) -> list[nn.Module]:
         return self.encoder.outer_tables()

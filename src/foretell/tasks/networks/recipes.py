@@ -22,9 +22,10 @@ class Recipe:
     low: bool
     """True if it may multiply matrices in bfloat16."""
 
-    def passes_over(self, answers: int) -> int:
-        """How often examples with so many are read, if the time allows."""
-        return max(self.passes, -(-self.least_updates * self.rows // max(1, answers)))
+    def passes_over(self, answers: int, passes: int | None = None) -> int:
+        """How often examples with so many are read, if the time allows. passes: at least, if not as
+        often as the recipe has it."""
+        return max(passes or self.passes, -(-self.least_updates * self.rows // max(1, answers)))
 
     def settings(self, seed: int, answers_each: int = 1) -> GradientSettings:
         """answers_each: that an example holds."""
