@@ -228,7 +228,15 @@ def _answers(
     """With the predicates that stand there, and with those that are found."""
     texts = [each.words for each in gold]
     given = [[frame.word for frame in each.frames] for each in gold]
-    return labeller.predict(texts, given), labeller.predict(texts)
+    found = labeller.predictor.find(texts)
+    # Each sentence is read once for all that is asked of it.
+    both = [sorted({*one, *other}) for one, other in zip(given, found, strict=True)]
+    frames = [{frame.word: frame for frame in each} for each in labeller.predict(texts, both)]
+
+    def of(asked: list[list[int]]) -> list[list[Frame]]:
+        return [[known[mark] for mark in marks] for known, marks in zip(frames, asked, strict=True)]
+
+    return of(given), of(found)
 
 
 def count_senses(sentences: Iterable[Sentence]) -> dict[str, str]:
