@@ -49,6 +49,8 @@ from foretell.tasks.teaching import (
 )
 
 SENSES = "senses.json"
+LEAST_DROPOUT = 0.2
+"""Since sentences are read often; docs/decisions/tasks.md."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _try_rungs(
     def make(encoder: Any, dropout: float) -> Any:
         from foretell.tasks.networks.frames import FrameNetwork
 
-        return FrameNetwork(encoder, names.tags, dropout=dropout)
+        return FrameNetwork(encoder, names.tags, dropout=max(dropout, LEAST_DROPOUT))
 
     for rung, network, run in teach_networks(make, data, options, work, begin=begin, stop=stop):
         from foretell.tasks.networks.frames import NetworkFrames
