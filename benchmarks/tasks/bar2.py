@@ -75,7 +75,7 @@ def _measure(rung: str, rows: int, texts: list[str], folder: Path) -> dict[str, 
         "rows_a_second": rows / seconds,
         "peak_mb": peak / 1e6,
         "peak_mb_of_a_tenth": small_peak / 1e6,
-        "in_order": places == [f"{whole.name}:{row + 1}".encode() for row in range(rows)],
+        "in_order": places == [f"{whole.name}#{row + 1}".encode() for row in range(rows)],
         **_kill_and_repeat(rung, whole, folder / f"{rung}-again.tsv", seconds, answers),
     }
     say(f"{rung}: {found}")
