@@ -78,10 +78,7 @@ def _labels(name: str, data: Path, folder: Path, budget: str) -> dict[str, Any]:
 
 
 def _requests(data: Path, folder: Path, budget: str) -> dict[str, Any]:
-    files = {
-        part: atis.read_into(data / "nlu/atis" / part, folder / f"atis-{part}.jsonl")
-        for part in ("train", "valid", "test")
-    }
+    files = atis.read_parts(data / "nlu/atis", folder)
     model = folder / "atis"
     options = TeachOptions(dev=str(files["valid"]), seed=SEED, budget=budget)
     tagging.train_into(model, files["train"], options)
