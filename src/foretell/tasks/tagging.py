@@ -167,7 +167,9 @@ def _try_rungs(
     for rung, network, run in teach_networks(make, data, options, work, begin=begin, stop=stop):
         from foretell.tasks.networks.tags import NetworkTags
 
-        parts.append(NetworkTags(names.labels, network, rung))
+        learned = NetworkTags(names.labels, network, rung)
+        words = [each.words for each in dev]
+        parts.append(learned.calibrated(words, [each.label for each in dev]))
         runs.append((run.seconds, run.ended))
     return parts, runs
 

@@ -7,7 +7,7 @@ words -> encoder -> a softmax a word -> the likeliest tags that may follow each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from foretell.models.neural.noise import Dropout
 from foretell.tasks.counts.tag_counts import as_tagging
 from foretell.tasks.examples.spans import Matches, allowed, decode, f1, spans_of
 from foretell.tasks.examples.tagged import Tagging
-from foretell.tasks.measures.calibration import as_labels
+from foretell.tasks.measures.calibration import as_labels, fit_sureness
 from foretell.tasks.networks.encoder import Encoder, pad
 from foretell.tasks.networks.encoders import build_encoder, read_learned, write_learned
 from foretell.tasks.networks.label_network import pool
@@ -131,6 +131,8 @@ class NetworkTags:
     labels: tuple[str, ...]
     network: TagNetwork
     rung: str
+    sure: float = 1.0
+    """By which scores of labels are multiplied."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -141,7 +143,8 @@ class NetworkTags:
         found = self.network.read(prepared)
         labels: list[Label | None] = [None] * len(texts)
         if self.labels and found:
-            shares = softmax(np.stack([each.label_scores for each in found]), axis=1)
+            scores = np.stack([each.label_scores for each in found])
+            shares = softmax(self.sure * scores, axis=1)
             labels = list(as_labels(shares, self.labels))
         may = allowed(self.tags)
         return [
@@ -151,7 +154,16 @@ class NetworkTags:
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"tags": list(self.tags), "encoder": self.network.encoder.facts}
+        return {"tags": list(self.tags), "sure": self.sure, "encoder": self.network.encoder.facts}
+
+    def calibrated(self, texts: Sequence[Sequence[str]], labels: Sequence[str]) -> NetworkTags:
+        """The same, as sure of labels as it may be by these, which it did not learn from."""
+        if not self.labels:
+            return self
+        read = self.network.read([self.network.prepare((list(each), [], -1)) for each in texts])
+        gold = np.array([self.labels.index(label) for label in labels])
+        fitted = fit_sureness(np.stack([each.label_scores for each in read]), gold)
+        return replace(self, sure=fitted.factor)
 
     def save(self, folder: Path) -> None:
         write_learned(self.network, folder)
@@ -163,4 +175,4 @@ def load(folder: Path, facts: dict[str, Any]) -> NetworkTags:
     encoder = build_encoder(facts["rung"], facts["encoder"])
     network = TagNetwork(encoder, facts["tags"], len(labels), dropout=0.0)
     read_learned(network, folder)
-    return NetworkTags(labels, network, facts["rung"])
+    return NetworkTags(labels, network, facts["rung"], facts["sure"])
