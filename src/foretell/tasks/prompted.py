@@ -92,9 +92,7 @@ class Prompted:
         before = self._before()
         room = self._room(int(before.state.lengths[0]))
         tail = self._encode(TAIL)
-        encoded = [
-            np.concatenate([self._encode(_told(text))[: room - len(tail)], tail]) for text in texts
-        ]
+        encoded = [np.concatenate([self._encode(_told(text))[:room], tail]) for text in texts]
         order = sorted(range(len(texts)), key=lambda row: len(encoded[row]))
         for start in range(0, len(order), AT_ONCE):
             rows = order[start : start + AT_ONCE]
@@ -102,10 +100,12 @@ class Prompted:
         return found
 
     def _room(self, read: int) -> int:
-        """Tokens of what is asked, after so many and before a label."""
+        """Tokens of a text, after so many and before what asks for a label."""
         longest = max(len(self._encode(_said(label))) for label in self.labels)
         context = self.model.context
-        return MOST_TOKENS if context is None else min(MOST_TOKENS, context - read - longest)
+        tail = len(self._encode(TAIL))
+        room = MOST_TOKENS if context is None else min(MOST_TOKENS, context - read - longest)
+        return max(0, room - tail)
 
     def _before(self) -> Step:
         """After the examples, which are read once."""
