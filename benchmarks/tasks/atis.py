@@ -6,11 +6,13 @@ import json
 import tempfile
 import time
 from dataclasses import asdict
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.kept import Kept
 from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
 from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.storage import size_of
@@ -23,7 +25,7 @@ ASKED = {"slot_f1": 95.0, "intent": 96.0, "exact": 85.0}
 PUBLISHED = {"Slot-Gated": {"slot_f1": 95.2, "intent": 94.1, "exact": 82.6}}
 
 
-def measure_row(name: str, *, quick: bool) -> Result:
+def measure_row(name: str, kept: Kept, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     if data is None or not (data / "nlu" / name).is_dir():
         return Result(None, {"reason": f"nlu/{name} is not there; name it in FORETELL_DATA"})
@@ -31,7 +33,8 @@ def measure_row(name: str, *, quick: bool) -> Result:
     with tempfile.TemporaryDirectory() as scratch:
         files = read_parts(data / "nlu" / name, Path(scratch))
         found = [
-            _measure(files, Path(scratch), seed, adapt) for seed in (SEEDS[:1] if quick else SEEDS)
+            kept.run(f"{name}-{seed}", partial(_measure, files, Path(scratch), seed, adapt))
+            for seed in (SEEDS[:1] if quick else SEEDS)
         ]
     rungs = {
         rung: {of: spread([each["rungs"][rung][of] for each in found]) for of in ASKED}

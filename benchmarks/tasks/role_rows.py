@@ -8,10 +8,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.kept import Kept
 from benchmarks.tasks.rows import ADAPTED, SEEDS, pretrained_here, spread
 from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.corpus.splits import place_of
@@ -40,7 +42,7 @@ class Row:
     english: bool
 
 
-def measure_row(name: str, *, quick: bool) -> Result:
+def measure_row(name: str, kept: Kept, *, quick: bool) -> Result:
     row = ROWS[name]
     data = find_folder("FORETELL_DATA", "data")
     if data is None or not (data / row.folder).is_dir():
@@ -50,9 +52,11 @@ def measure_row(name: str, *, quick: bool) -> Result:
     seeds = (SEEDS[:1] if quick else SEEDS) if len(splits) == 1 else SEEDS[:1]
     found = []
     for seed in seeds:
-        for split in splits[:1] if quick else splits:
+        for fold, split in enumerate(splits[:1] if quick else splits):
             with tempfile.TemporaryDirectory() as scratch:
-                found.append(_measure(split, Path(scratch), seed, adapt))
+                run = partial(_measure, split, Path(scratch), seed, adapt)
+                number = seed if len(splits) == 1 else fold
+                found.append(kept.run(f"{name}-{number}", run))
     rungs = {
         rung: {of: spread([each["rungs"][rung][of] for each in found]) for of in ("given", "found")}
         for rung in found[0]["rungs"]

@@ -11,10 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.kept import Kept
 from benchmarks.tasks.pretraining import measure_pretraining
 from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.contracts.errors import ForetellError
@@ -47,7 +49,7 @@ class Row:
     """True if it is asked what a language model of the Chinese text at hand adds."""
 
 
-def measure_row(name: str, *, quick: bool) -> Result:
+def measure_row(name: str, kept: Kept, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     if data is None:
         return Result(None, {"reason": "FORETELL_DATA is not there"})
@@ -59,8 +61,16 @@ def measure_row(name: str, *, quick: bool) -> Result:
     adapt = pretrained_here() if row.english else None
     seeds = SEEDS[:1] if quick else SEEDS
     with tempfile.TemporaryDirectory() as scratch:
-        found = [_measure(parts, Path(scratch), seed, adapt) for seed in seeds]
-        adds = measure_pretraining(data, Path(scratch), quick=quick) if row.pretrain else None
+        for part, rows in parts.items():
+            _write(Path(scratch) / f"{part}.jsonl", rows)
+        found = [
+            kept.run(f"{name}-{seed}", partial(_measure, parts, Path(scratch), seed, adapt))
+            for seed in seeds
+        ]
+        adds = None
+        if row.pretrain:
+            both = partial(measure_pretraining, data, Path(scratch), quick=quick)
+            adds = kept.run(f"{name}-pretraining", both)
     rungs = {
         rung: spread([100 * each["rungs"][rung]["accuracy"]["value"] for each in found])
         for rung in found[0]["rungs"]
@@ -113,12 +123,13 @@ def _reaches(rungs: dict[str, Any], chosen: list[float], kind: str, least: float
 
 
 def _measure(parts: dict[str, Rows], scratch: Path, seed: int, adapt: str | None) -> dict[str, Any]:
+    """scratch: holds a file for each part."""
     from foretell import tasks
     from foretell.storage import size_of
     from foretell.tasks.labelling import compare, train_into
     from foretell.tasks.options import LabelOptions
 
-    files = {part: _write(scratch / f"{part}.jsonl", rows) for part, rows in parts.items()}
+    files = {part: scratch / f"{part}.jsonl" for part in parts}
     out = scratch / f"model{seed}"
     dev = str(files["dev"]) if "dev" in files else None
     began = time.perf_counter()
@@ -146,11 +157,10 @@ def _measure(parts: dict[str, Rows], scratch: Path, seed: int, adapt: str | None
     return {"seed": seed, "chosen": trained.rung, "seconds": seconds, "rungs": rungs}
 
 
-def _write(path: Path, rows: Rows) -> Path:
+def _write(path: Path, rows: Rows) -> None:
     names = ("text", "label") if len(rows[0]) == len(("text", "label")) else PAIR
     lines = (json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows)
     path.write_text("".join(lines), "utf-8")
-    return path
 
 
 def _sst2(data: Path) -> dict[str, Rows]:

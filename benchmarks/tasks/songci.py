@@ -8,10 +8,12 @@ import json
 import tempfile
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.kept import Kept
 from benchmarks.tasks.rows import HELD_OUT, SEEDS, spread
 from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell.corpus.splits import place_of
@@ -25,14 +27,17 @@ QUICK_BUDGET = "2m"
 PUBLISHED = "none comparable; what people wrote stands beside, by the same measures"
 
 
-def measure_row(name: str, *, quick: bool) -> Result:
+def measure_row(name: str, kept: Kept, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     if data is None or not (data / PLACE).is_dir():
         return Result(None, {"reason": f"{PLACE} is not there; name it in FORETELL_DATA"})
     with tempfile.TemporaryDirectory() as scratch:
         files = split_poems(data / PLACE, Path(scratch))
         found = [
-            _measure(files, Path(scratch) / f"m{seed}", seed, quick)
+            kept.run(
+                f"{name}-{seed}",
+                partial(_measure, files, Path(scratch) / f"m{seed}", seed, quick),
+            )
             for seed in (SEEDS[:1] if quick else SEEDS)
         ]
     chosen = [each["rungs"][each["chosen"]] for each in found]

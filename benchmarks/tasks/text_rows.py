@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.kept import Kept
 from benchmarks.tasks.rows import HELD_OUT, PRETRAINED, SEEDS, pretrained_here, spread
 from benchmarks.tasks.table import say_table, shown
 from foretell.corpus.splits import place_of
@@ -48,7 +50,7 @@ class TextRow:
     """True if the pretrained model at hand knows the languages."""
 
 
-def measure_row(name: str, *, quick: bool) -> Result:
+def measure_row(name: str, kept: Kept, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     if data is None:
         return Result(None, {"reason": "FORETELL_DATA is not there"})
@@ -60,7 +62,9 @@ def measure_row(name: str, *, quick: bool) -> Result:
         except FileNotFoundError as problem:
             return Result(None, {"reason": f"{problem.filename} is not there"})
         adapt = pretrained_here() if row.english else None
-        parts[part] = _measure_part(row, folds[:1] if quick else folds, seeds, adapt, quick)
+        parts[part] = _measure_part(
+            f"{name}-{part}", row, folds[:1] if quick else folds, seeds, adapt, kept, quick
+        )
         if row.english and adapt is None:
             parts[part]["left_out"] = f"adapted: foretell pull {PRETRAINED}"
         say_table(
@@ -73,7 +77,13 @@ def measure_row(name: str, *, quick: bool) -> Result:
 
 
 def _measure_part(
-    row: TextRow, folds: list[dict[str, Texts]], seeds: tuple[int, ...], adapt: Any, quick: bool
+    name: str,
+    row: TextRow,
+    folds: list[dict[str, Texts]],
+    seeds: tuple[int, ...],
+    adapt: Any,
+    kept: Kept,
+    quick: bool,
 ) -> dict[str, Any]:
     # Several folds are as many runs as there are folds: each has its own seed.
     runs = [(fold, seed) for fold in folds for seed in seeds]
@@ -82,8 +92,11 @@ def _measure_part(
     budget = QUICK_BUDGET if quick else row.budget
     with tempfile.TemporaryDirectory() as scratch:
         found = [
-            _measure(row, fold, seed, adapt, budget, Path(scratch) / str(number))
-            for number, (fold, seed) in enumerate(runs)
+            kept.run(
+                f"{name}-{seed}",
+                partial(_measure, row, fold, seed, adapt, budget, Path(scratch) / str(seed)),
+            )
+            for fold, seed in runs
         ]
     rungs = {rung: spread([each["rungs"][rung] for each in found]) for rung in found[0]["rungs"]}
     chosen = spread([each["rungs"][each["chosen"]] for each in found])

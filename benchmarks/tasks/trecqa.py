@@ -9,12 +9,14 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.result import Result, find_folder, say
+from benchmarks.tasks.kept import Kept
 from benchmarks.tasks.rows import PRETRAINED, SEEDS, pretrained_here, spread
 from benchmarks.tasks.table import by_rung, say_table, shown
 from foretell import tasks
@@ -30,7 +32,7 @@ Rows = list[tuple[str, str, str]]
 """Question, sentence, whether it answers."""
 
 
-def measure_row(name: str, *, quick: bool) -> Result:
+def measure_row(name: str, kept: Kept, *, quick: bool) -> Result:
     data = find_folder("FORETELL_DATA", "data")
     folder = None if data is None else data / "qa/trecqa_wang"
     if folder is None or not folder.is_dir():
@@ -39,7 +41,8 @@ def measure_row(name: str, *, quick: bool) -> Result:
     parts = {part: _read(folder / f"{part}.csv") for part in ("train", "dev", "test")}
     with tempfile.TemporaryDirectory() as scratch:
         found = [
-            _measure(parts, Path(scratch), seed, adapt) for seed in (SEEDS[:1] if quick else SEEDS)
+            kept.run(f"{name}-{seed}", partial(_measure, parts, Path(scratch), seed, adapt))
+            for seed in (SEEDS[:1] if quick else SEEDS)
         ]
     rungs = {
         rung: spread([each["rungs"][rung]["test"] for each in found], 4)

@@ -15,6 +15,9 @@ class TeachOptions:
     """Of the examples that are kept back, and of networks."""
     adapt: str | None = None
     """A pretrained model to adapt too, by its name, such as smollm2-135m, or its place."""
+    vectors: str | None = None
+    """File of word vectors that the recurrent network begins with, a word and its numbers a
+    line."""
     budget: str = "30m"
     """For the networks together, at most, such as 90s or 10m; or for each, such as '3 passes'."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from foretell.contracts.errors import MissingExtra
 from foretell.contracts.learner import Budget
 from foretell.storage import locked, refuse_existing
+from foretell.tasks.examples.vectors import read_vectors, refuse_vectors
 from foretell.tasks.options import TeachOptions
 from foretell.training.fit import Glance, Run, fit
 
@@ -74,6 +75,8 @@ def refuse_options(options: TeachOptions) -> None:
     before anything is read or learned."""
     Budget.parse(options.budget)
     networks_for(options)
+    if options.vectors is not None:
+        refuse_vectors(Path(options.vectors))
     if options.adapt is not None:
         from foretell.tasks.networks.pretrained import open_base
 
@@ -89,7 +92,7 @@ def networks_for(options: TeachOptions, scratch: str = "recurrent") -> list[str]
     """Those that can be tried here. scratch: the one that learns from nothing. Raises MissingExtra
     if one is asked for and cannot."""
     there = has_networks()
-    if options.adapt is not None and not there:
+    if not there and (options.adapt or options.vectors):
         raise MissingExtra('networks need PyTorch: pip install "foretell[neural]"')
     return [*([scratch] if there else []), *(["adapted"] if options.adapt else [])]
 
@@ -149,15 +152,25 @@ def _teach(
     from foretell.tasks.networks.encoders import build_encoder
     from foretell.tasks.networks.learner import ExampleLearner, as_lines
     from foretell.tasks.networks.recipes import RECIPES
-    from foretell.tasks.networks.recurrent import choose_rows
+    from foretell.tasks.networks.recurrent import RecurrentEncoder, choose_rows
 
     recipe = RECIPES[rung]
     facts: dict[str, Any] = {"model": options.adapt}
+    vectors = None
     if rung == "recurrent":
-        facts = {"rows": choose_rows(data.words)}
+        words = list(data.words)
+        facts = {"rows": choose_rows(words)}
+        if options.vectors is not None:
+            said = {word.strip().lower() for text in words for word in text}
+            vectors = read_vectors(Path(options.vectors), said)
+            facts["vectors"] = vectors.rows.shape[1], vectors.words
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        network = make(build_encoder(rung, facts), recipe.dropout)
+        encoder = build_encoder(rung, facts)
+        if vectors is not None:
+            assert isinstance(encoder, RecurrentEncoder)
+            encoder.begin_with(vectors.rows)
+        network = make(encoder, recipe.dropout)
     answers = network.answers_each * len(data.examples)
     passes = budget.passes or recipe.passes_over(answers, network.passes.get(rung))
     run = fit(

@@ -4,14 +4,15 @@
             of it and the word before -> GRU from left to right, and from right to left
 
 So words that were never seen have vectors too, of what they are made of (Bojanowski et al. 2017).
-Two things in one row of the table are told apart by what stands beside them.
+Two things in one row of the table are told apart by what stands beside them. Vectors that were
+learned elsewhere are added, if they are given, and go on to learn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -26,6 +27,8 @@ LEAST_ROWS, MOST_ROWS = 2**10, 2**16
 """Of the table; as many as what stands in the examples fills."""
 SHORTEST, LONGEST = 3, 5
 """N-grams of the characters of a word."""
+STD = 0.1
+"""Of the numbers of vectors of words, at first."""
 MOST_LETTERS = 40
 """Of a word, of which n-grams are taken."""
 MOST_WORDS = 400
@@ -39,6 +42,8 @@ class Prepared(NamedTuple):
     """(N,) for each word."""
     beside: NDArray[np.int64]
     """(T,) of what is known of each word beside its spelling; (0,) if nothing is."""
+    known: NDArray[np.int64]
+    """(T,) rows of the vectors that were learned elsewhere, -1 where there is none."""
 
 
 class RecurrentEncoder(Encoder):
@@ -51,9 +56,11 @@ class RecurrentEncoder(Encoder):
         hidden: int = 128,
         dropout: float = 0.3,
         thinned: float = 0.2,
+        vectors: tuple[int, Sequence[str]] | None = None,
     ) -> None:
         """rows: of the table. hidden: of each direction. dropout: of vectors of words. thinned: how
-        much of the rows of a word is left out while learning."""
+        much of the rows of a word is left out while learning. vectors: how long those are that were
+        learned elsewhere, and of which words."""
         super().__init__()
         self.facts = {
             "rows": rows,
@@ -61,18 +68,25 @@ class RecurrentEncoder(Encoder):
             "hidden": hidden,
             "dropout": dropout,
             "thinned": thinned,
+            **({"vectors": vectors} if vectors else {}),
         }
         self.width = 2 * hidden
-        self.table = nn.EmbeddingBag(rows, width, mode="sum", sparse=True, include_last_offset=True)
+        self.table = _sum_of_rows(rows, width)
         self.cells = nn.GRU(width, hidden, bidirectional=True, batch_first=True)
         self.thinning, self.drop = Thinning(thinned), Dropout(dropout, variational=True)
         self._hashes: dict[str, list[int]] = {}
+        size, known = vectors or (0, ())
+        self._known = {word: row for row, word in enumerate(known)}
+        self.vectors = _sum_of_rows(len(known), size) if vectors else None
+        self.fitted = nn.Linear(size, width, bias=False) if vectors else None
         self.reset()
 
     @torch.no_grad()
     def reset(self) -> None:
         """Draw the first weights from the generator in force."""
-        nn.init.normal_(self.table.weight, std=0.1)
+        nn.init.normal_(self.table.weight, std=STD)
+        if self.fitted is not None:
+            nn.init.normal_(self.fitted.weight, std=self.fitted.in_features**-0.5)
         for name, weight in self.cells.named_parameters():
             if "weight_hh" in name:
                 for block in weight.split(self.cells.hidden_size):
@@ -81,6 +95,12 @@ class RecurrentEncoder(Encoder):
                 nn.init.xavier_uniform_(weight)
             else:
                 nn.init.zeros_(weight)
+
+    @torch.no_grad()
+    def begin_with(self, rows: NDArray[np.float32]) -> None:
+        """Vectors (N, D) of the words that it was built for, of mean square 1."""
+        assert self.vectors is not None
+        self.vectors.weight.copy_(STD * torch.from_numpy(rows))
 
     def prepare(self, words: Sequence[str], shared: Sequence[bool] = ()) -> Prepared:
         rows = self.table.num_embeddings
@@ -94,7 +114,8 @@ class RecurrentEncoder(Encoder):
             before = word
         # Whether the other text has it (Chen et al. 2017b, for questions).
         beside = [_hash(f"s{is_so}") % rows for is_so in shared[:MOST_WORDS]]
-        return Prepared(found, np.array(beside, np.int64))
+        known = [self._known.get(word, -1) for word in spelled]
+        return Prepared(found, np.array(beside, np.int64), np.array(known, np.int64))
 
     def words_read(self, prepared: Prepared) -> int:
         return len(prepared.words)
@@ -111,18 +132,27 @@ class RecurrentEncoder(Encoder):
         counts = np.array([len(rows) for rows in flat])
         # As long on average, of however many rows.
         scale = torch.from_numpy(1 / np.sqrt(np.maximum(1, counts))).float()
-        vectors = self._sum(np.concatenate(flat), counts) * scale[:, None]
+        vectors = _sums(self.table, np.concatenate(flat), counts) * scale[:, None]
         beside = np.concatenate([text.beside for text in texts])
         if beside.size:
             # Whole, however long the word.
-            vectors = vectors + self._sum(beside, np.ones_like(beside))
+            vectors = vectors + _sums(self.table, beside, np.ones_like(beside))
+        if self.vectors is not None and self.fitted is not None:
+            known = np.concatenate([text.known for text in texts])
+            there = known >= 0
+            vectors = vectors + self.fitted(_sums(self.vectors, known[there], there))
         return vectors
 
-    def _sum(self, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> Tensor:
-        """Of so many rows each."""
-        ends = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
-        summed: Tensor = self.table(torch.from_numpy(rows), ends)
-        return summed
+
+def _sum_of_rows(rows: int, width: int) -> nn.EmbeddingBag:
+    return nn.EmbeddingBag(rows, width, mode="sum", sparse=True, include_last_offset=True)
+
+
+def _sums(table: nn.EmbeddingBag, rows: NDArray[np.int64], counts: NDArray[Any]) -> Tensor:
+    """Of rows of a table, so many each, (T, D)."""
+    ends = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
+    summed: Tensor = table(torch.from_numpy(rows), ends)
+    return summed
 
 
 class Thinning(Dropout):

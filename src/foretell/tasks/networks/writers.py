@@ -30,6 +30,7 @@ from foretell.models.neural.gpt import GPT, GPTSizes
 from foretell.models.neural.low_rank import apply_changes, changes, merge
 from foretell.models.neural.network import NeuralModel, write_weights
 from foretell.tasks.examples.texts import TextExample, Written, one_text
+from foretell.tasks.networks.copying import Copying, fit_copies
 from foretell.tasks.networks.pretrained import fingerprint_of, open_base, refuse_another
 from foretell.tasks.options import TeachOptions
 from foretell.tasks.teaching import Taught, Watch
@@ -61,6 +62,8 @@ MOST_ARE = 0.99
 LOOK_BYTES = {SCRATCH: 64_000, ADAPTED: 8_000}
 """Of the dev part that are read at each look."""
 RANK = 16
+LEAST_SAVED = 0.01
+"""Of the nats of the part kept back, by copying, if it is to be done at all."""
 
 
 class Between(Frame):
@@ -86,16 +89,19 @@ class NetworkWriter:
     """What the pretrained model is, if there is one."""
     learned: dict[str, Any] | None = None
     """Low-rank parts, beside it."""
+    copies: tuple[float, ...] = ()
+    """Weights of what is copied from the text; see `copying`. None: nothing is."""
 
     def write(self, texts: Sequence[str], *, alternatives: int = 1) -> list[list[Written]]:
         beams = max(self.settings.beams, alternatives)
         settings = replace(self.settings, beams=beams)
+        model = Copying(self.model, self.copies) if self.copies else self.model
         prompts = [self._prompt(text) for text in texts]
         found: list[list[Written]] = [[] for _ in texts]
         order = sorted(range(len(texts)), key=lambda index: len(prompts[index]))
         for at in range(0, len(order), AT_ONCE):
             rows = order[at : at + AT_ONCE]
-            answers = search(self.model, [prompts[row] for row in rows], settings=settings)
+            answers = search(model, [prompts[row] for row in rows], settings=settings)
             for row, hypotheses in zip(rows, answers, strict=True):
                 found[row] = [
                     Written(self._decode(each.tokens), each.logprob)
@@ -124,6 +130,7 @@ class NetworkWriter:
             "settings": asdict(self.settings),
             "most_read": self.most_read,
             "base": self.base,
+            "copies": self.copies,
         }
 
     def save(self, folder: Path) -> None:
@@ -161,7 +168,21 @@ def teach(
     if rung == ADAPTED:
         writer = replace(writer, learned=changes(network))
         merge(network)
+    else:
+        writer = replace(writer, copies=_fit_copies(writer, dev))
     return Taught(rung, writer, run)
+
+
+def _fit_copies(writer: NetworkWriter, dev: Sequence[TextExample]) -> tuple[float, ...]:
+    """Nothing if that hardly helps, as between two languages."""
+    tokenizer, most = writer.model.tokenizer, writer.most_read
+    encoded = [writer.frame.encode(tokenizer, Pair.of(text)) for text in _as_pairs(dev)]
+    pairs = [
+        (np.concatenate([read[: min(len(read), most) - 1], read[-1:]]), answer.tokens)
+        for read, answer in encoded
+    ]
+    weights, saved = fit_copies(writer.model, pairs)
+    return tuple(weights) if saved > LEAST_SAVED else ()
 
 
 def _as_pairs(examples: Sequence[TextExample]) -> list[str]:
@@ -247,7 +268,8 @@ def load(folder: Path, facts: dict[str, Any]) -> NetworkWriter:
     settings, base = BeamSettings(**facts["settings"]), facts["base"]
     if base is None:
         model = gpt.load(folder)
-        return NetworkWriter(model, Between(), settings, facts["most_read"], SCRATCH)
+        copies = tuple(facts.get("copies", ()))
+        return NetworkWriter(model, Between(), settings, facts["most_read"], SCRATCH, copies=copies)
     network, tokenizer = open_base(base["model"])
     refuse_another(base["model"], fingerprint_of(network, tokenizer), base["fingerprint"])
     learned = load_file(folder / LEARNED)
